@@ -1,0 +1,3 @@
+"""kiwilite compiles KIWI appliance descriptions into verified, resettable disk images."""
+
+__version__ = "0.1.0"

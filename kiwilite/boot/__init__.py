@@ -1,0 +1,1 @@
+"""What runs before the root file system is there: initrd, hook, UKI."""

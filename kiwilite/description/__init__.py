@@ -1,0 +1,1 @@
+"""From XML text to a checked, resolved `Appliance`; mistakes become diagnostics with a place."""

@@ -1,0 +1,261 @@
+"""The resolved appliance: what a description says once profiles and architecture are chosen.
+
+Frozen data, no behaviour beyond look-ups. Names follow KIWI's vocabulary. Every
+part that a later room may have to complain about carries the `Span` it came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A place in a description file; line and column count from 1."""
+
+    file: Path
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Specification:
+    """`<description>`: who made the appliance and what it is for."""
+
+    author: str
+    contact: str
+    specification: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """The `<preferences>` that hold for the selected profiles."""
+
+    version: str
+    packagemanager: str = "apt"
+    locale: str | None = None
+    keytable: str | None = None
+    timezone: str | None = None
+    script_network: bool = False
+    """kiwilite's own: description scripts may use the network."""
+    source_date_epoch: int | None = None
+    """kiwilite's own: seconds since 1970 that clamp every time stamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """`<size>`: the disk's size in bytes; additive means on top of the contents."""
+
+    bytes: int
+    additive: bool
+    unpartitioned: int
+    """Bytes left without a partition at the end of the disk."""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionElement:
+    """One `<partition>`; size in bytes."""
+
+    name: str
+    size: int
+    filesystem: str | None
+    mountpoint: str | None
+    label: str | None
+    partition_type: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Bootloader:
+    """`<bootloader>`; timeout in seconds."""
+
+    name: str
+    timeout: int | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Luks:
+    """The encryption of the overlay's write partition.
+
+    `passphrase` is the text of `luks=`; `options` are the `<luksformat>` options
+    in order, as (name, value) pairs, value "" where there is none.
+    """
+
+    passphrase: str
+    version: str
+    options: tuple[tuple[str, str], ...]
+    unlock: str
+    """kiwilite's own `luks_unlock`: "embedded" puts the passphrase into the initrd."""
+    provisioning: str
+    """kiwilite's own: "firstboot" or "build"."""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """`overlayroot=`: a squashfs root below a writable file system."""
+
+    write_partition: bool
+    filesystem: str
+    """File system of the write partition."""
+    verity_blocks: str | None
+    """"all", a number as text, or None for no verity."""
+    embed_verity_metadata: bool
+    luks: Luks | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class ImageType:
+    """The chosen `<type>`; sizes in bytes."""
+
+    image: str
+    filesystem: str | None
+    firmware: str
+    format: str | None
+    kernelcmdline: str
+    gpt_hybrid_mbr: bool
+    efipartsize: int | None
+    squashfscompression: str
+    squashfscompression_level: int | None
+    """kiwilite's own: the compressor's level."""
+    overlay: Overlay | None
+    partitions: tuple[PartitionElement, ...]
+    size: Size | None
+    bootloader: Bootloader | None
+    target_blocksize: int
+    on_failure: str
+    """kiwilite's own: "reboot", "halt" or "shell" when the root cannot be assembled."""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`<user>`; `groups` are names, the first is the primary one, "name:gid" is split off."""
+
+    name: str
+    password: str | None
+    pwdformat: str
+    uid: int | None
+    realname: str | None
+    home: str | None
+    shell: str | None
+    groups: tuple[tuple[str, int | None], ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """`<repository>`: a place packages come from.
+
+    `path` is `<source path=…>` as written: `distro:debian`, `http(s)://…`,
+    `file://…` or `dir:…`.
+    """
+
+    type: str
+    path: str
+    alias: str | None
+    distribution: str | None
+    components: tuple[str, ...]
+    architectures: tuple[str, ...]
+    priority: int | None
+    imageinclude: bool
+    imageonly: bool
+    use_gpg: bool
+    signing_keys: tuple[str, ...]
+    username: str | None
+    password: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`<package>` of the selected profiles and architecture."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """`<archive>`: unpacked below `target_dir` in the tree."""
+
+    name: str
+    target_dir: str
+    bootstrap: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class FileElement:
+    """`<file>`: one file copied from the description directory; permissions as octal number."""
+
+    name: str
+    target: str | None
+    owner: str | None
+    permissions: int | None
+    bootstrap: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapPackage:
+    """`bootstrap_package=`: the prebuilt archive a tree starts from.
+
+    `digest` is kiwilite's own `bootstrap_digest="sha256:…"`, hexadecimal part only.
+    """
+
+    name: str
+    digest: str | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """All `<packages>` sections that hold, by what they are for, in document order."""
+
+    bootstrap: tuple[Package, ...]
+    image: tuple[Package, ...]
+    delete: tuple[Package, ...]
+    uninstall: tuple[Package, ...]
+    bootstrap_package: BootstrapPackage | None
+    recommends: bool
+    """patternType="plusRecommended" on the image section."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appliance:
+    """A description, resolved for one set of profiles and one architecture."""
+
+    name: str
+    displayname: str | None
+    schemaversion: str
+    arch: str
+    """Machine name as `uname -m` has it, for example x86_64."""
+    file: Path
+    directory: Path
+    profiles: tuple[str, ...]
+    """Active profiles in KIWI's order (a requirer stands before what it requires)."""
+    specification: Specification
+    preferences: Preferences
+    type: ImageType
+    users: tuple[User, ...]
+    repositories: tuple[Repository, ...]
+    packages: Packages
+    archives: tuple[Archive, ...]
+    files: tuple[FileElement, ...]
+    scripts: tuple[tuple[str, Path], ...]
+    """(name without .sh, path) of the KIWI scripts that stand beside the description."""
+    overlay_trees: tuple[Path, ...]
+    """`root/` and one directory per active profile, where they exist, in order."""
+    span: Span
+
+    def script(self, name: str) -> Path | None:
+        """Path of KIWI script `name` (such as "config"), or None."""
+        return dict(self.scripts).get(name)

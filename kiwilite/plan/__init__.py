@@ -1,0 +1,1 @@
+"""Pure functions: an appliance in; partitions, device stack and stage graph out."""

@@ -1,0 +1,1 @@
+"""Runs an image in QEMU and drives its console, firmware and TPM."""
