@@ -68,6 +68,8 @@ class PartitionElement:
     label: str | None
     partition_type: str | None
     span: Span
+    partition_name: str | None = None
+    """Name in the partition table, where the description gives one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,120 @@
+"""apt inside a tree: source lists, downloads with the network, installation without it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from kiwilite.build.intree import run_in_tree
+from kiwilite.build.job import Job
+from kiwilite.build.sources import local_folders, source_line, unreachable
+from kiwilite.errors import StageFailed
+from kiwilite.plan.steps import AptSource
+
+Recommends = Literal["recommends", "no-recommends"]
+
+LIST = "etc/apt/sources.list.d/kiwilite-build.list"
+PREFERENCES = "etc/apt/preferences.d/kiwilite-build"
+CONFIGURATION = "etc/apt/apt.conf.d/99kiwilite-build"
+KEYS = "etc/apt/kiwilite-build-keys"
+
+_CONFIGURATION_TEXT = """\
+APT::Install-Suggests "false";
+APT::Sandbox::User "root";
+APT::Color "false";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "30";
+Binary::apt::APT::Keep-Downloaded-Packages "true";
+APT::Keep-Downloaded-Packages "true";
+Dpkg::Use-Pty "false";
+Dpkg::Options { "--force-unsafe-io"; "--force-confdef"; "--force-confold"; };
+"""
+
+
+def write_sources(job: Job, tree: Path, sources: Sequence[AptSource]) -> None:
+    """Set up apt in the tree for the time of the build; `remove_sources` takes it away."""
+    lines = []
+    pins = []
+    for number, source in enumerate(s for s in sources if not s.image_only):
+        keys = []
+        for key in source.signed_by:
+            target = tree / KEYS / f"{number}-{key.path.name}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(job.source(key), target)
+            keys.append(f"/{target.relative_to(tree)}")
+        line = source_line(source, job.mirrors, keys)
+        if line is None:
+            continue
+        lines.append(line)
+        if source.priority is not None:
+            pins.append(
+                f"Package: *\nPin: release n={source.suite}\nPin-Priority: {source.priority}\n"
+            )
+    if lines:
+        _write(tree / LIST, "\n".join(lines) + "\n")
+    if pins:
+        _write(tree / PREFERENCES, "\n".join(pins))
+    _write(tree / CONFIGURATION, _CONFIGURATION_TEXT)
+
+
+def remove_sources(tree: Path) -> None:
+    """Take away what `write_sources` put into the tree, and the lists apt fetched."""
+    for name in (LIST, PREFERENCES, CONFIGURATION):
+        (tree / name).unlink(missing_ok=True)
+    shutil.rmtree(tree / KEYS, ignore_errors=True)
+    for folder in ("var/lib/apt/lists", "var/cache/apt/archives"):
+        for path in (tree / folder).glob("*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for path in (tree / "var/cache/apt").glob("*.bin"):
+        path.unlink()
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def update(job: Job, tree: Path, sources: Sequence[AptSource]) -> None:
+    """apt-get update with the network. Raises SourceUnreachable."""
+    _fetching(job, tree, ["apt-get", "update", "--error-on=any"], sources, {})
+
+
+def install(
+    job: Job,
+    tree: Path,
+    packages: Sequence[str],
+    sources: Sequence[AptSource],
+    *,
+    recommends: Recommends,
+    epoch: int,
+) -> None:
+    """Download with the network, then install without it, so that no script can use it."""
+    archives = job.cache / "debian"
+    (archives / "partial").mkdir(parents=True, exist_ok=True)
+    binds = {"/var/cache/apt/archives": archives}
+    command = ["apt-get", "install", "--yes", "--no-auto-remove"]
+    command += ["--install-recommends" if recommends == "recommends" else "--no-install-recommends"]
+    _fetching(job, tree, [*command, "--download-only", *packages], sources, binds)
+    run_in_tree(
+        job,
+        tree,
+        [*command, "--no-download", *packages],
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+        binds=binds,
+    )
+
+
+def _fetching(
+    job: Job,
+    tree: Path,
+    command: list[str],
+    sources: Sequence[AptSource],
+    binds: Mapping[str, Path],
+) -> None:
+    try:
+        run_in_tree(job, tree, command, network="host", binds={**binds, **local_folders(sources)})
+    except StageFailed as error:
+        raise unreachable(error) from error

@@ -1,0 +1,211 @@
+"""Carries out a plan: finds what the store has, makes what it lacks, in the right order."""
+
+from __future__ import annotations
+
+import concurrent.futures as cf
+import errno
+import graphlib
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kiwilite.build.job import BASE_ENVIRONMENT, Job
+from kiwilite.build.keys import ToolDigests, find_tool, key_of, kind_of
+from kiwilite.build.sandbox import Bind, run_inside
+from kiwilite.build.store import Store, give_to_namespace
+from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
+from kiwilite.plan.nodes import Node
+from kiwilite.plan.steps import outputs_of, sources_of
+
+
+class Watcher(Protocol):
+    """Is told what happens, for progress on a terminal."""
+
+    def started(self, node: Node) -> None: ...
+    def finished(self, node: Node, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """The nodes of a plan with the key of each."""
+
+    nodes: tuple[Node, ...]
+    keys: Mapping[str, str]
+
+    def output(self, store: Store, name: str) -> Path:
+        """Folder of the result of the node called `name`."""
+        return store.output(self.keys[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where and with what a build works on this host."""
+
+    store: Store
+    mirrors: Mapping[str, str]
+    extra_binds: tuple[Bind, ...] = ()
+
+
+def with_keys(nodes: Sequence[Node], store: Store) -> Keyed:
+    """Compute every key; nodes must stand after what they read."""
+    tools = ToolDigests(store.root / "tools.json")
+    keys: dict[str, str] = {}
+    for node in nodes:
+        keys[node.name] = key_of(node, keys, tools)
+    return Keyed(tuple(nodes), keys)
+
+
+def missing(keyed: Keyed, wanted: Sequence[str], store: Store) -> tuple[Node, ...]:
+    """The nodes that have to run so that the results of `wanted` are there."""
+    by_name = {n.name: n for n in keyed.nodes}
+    needed: set[str] = set()
+    pending = list(wanted)
+    while pending:
+        name = pending.pop()
+        if name in needed or store.find(keyed.keys[name]) is not None:
+            continue
+        needed.add(name)
+        pending += outputs_of(by_name[name].step)
+    return tuple(n for n in keyed.nodes if n.name in needed)
+
+
+def execute(keyed: Keyed, wanted: Sequence[str], site: Site, watcher: Watcher) -> None:
+    """Make all that is missing for `wanted`, independent steps side by side.
+
+    The first failure lets running steps end, starts no more, and is raised.
+    """
+    todo = {n.name: n for n in missing(keyed, wanted, site.store)}
+    if not todo:
+        return
+    site.store.sweep()
+    graph = {n: [o for o in outputs_of(node.step) if o in todo] for n, node in todo.items()}
+    order = graphlib.TopologicalSorter(graph)
+    order.prepare()
+    with cf.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+        running: dict[cf.Future[None], str] = {}
+        try:
+            while order.is_active():
+                for name in order.get_ready():
+                    running[pool.submit(_make, todo[name], keyed, site, watcher)] = name
+                done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
+                for future in done:
+                    name = running.pop(future)
+                    future.result()
+                    order.done(name)
+        except BaseException:
+            for future in running:
+                future.cancel()
+            raise
+
+
+def _make(node: Node, keyed: Keyed, site: Site, watcher: Watcher) -> None:
+    key, store = keyed.keys[node.name], site.store
+    with store.lock(key):
+        if store.find(key) is not None:
+            return
+        watcher.started(node)
+        begun = time.monotonic()
+        try:
+            with store.making(key) as folder:
+                _carry_out(node, keyed, site, folder)
+                seconds = time.monotonic() - begun
+                about = {"step": node.name, "title": node.title, "seconds": round(seconds, 3)}
+                store.keep(folder, key, about)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise NoSpace(
+                f"no space left in the store {store.root}",
+                where=node.name,
+                hint="make room there, then build again: finished steps are kept",
+            ) from error
+        watcher.finished(node, seconds)
+
+
+def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
+    kind = kind_of(node)
+    job = _job(node, keyed, site, folder)
+    job_file = folder / "job"
+    job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
+    command = [sys.executable, "-m", "kiwilite.build.inside", str(job_file)]
+    with job.log.open("ab") as log:
+        if kind.place == "namespace":
+            give_to_namespace(folder)
+            binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
+            binds += [Bind(str(path)) for path in job.outputs.values()]
+            binds += [*site.extra_binds, *_tool_binds(kind.tools)]
+            status = run_inside(command, binds=binds, environment=BASE_ENVIRONMENT, log=log).status
+        else:
+            environment = {
+                **BASE_ENVIRONMENT,
+                "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+            }
+            status = subprocess.run(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            ).returncode
+    if status != 0:
+        raise _failure(node, folder, status, site.store)
+    for name in ("job", "sources", "scratch"):
+        path = folder / name
+        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
+    sources = {}
+    (folder / "sources").mkdir()
+    for number, source in enumerate(sources_of(node.step)):
+        copy = folder / "sources" / f"{number}" / source.path.name
+        copy.parent.mkdir()
+        if source.path.is_dir():
+            shutil.copytree(source.path, copy, symlinks=True)
+        else:
+            shutil.copy2(source.path, copy)
+        sources[str(source.path)] = copy
+    (folder / "scratch").mkdir()
+    (folder / "log").touch()
+    return Job(
+        title=node.title,
+        out=folder / "out",
+        scratch=folder / "scratch",
+        log=folder / "log",
+        outputs={n: keyed.output(site.store, n) for n in outputs_of(node.step)},
+        sources=sources,
+        cache=site.store.packages,
+        mirrors=site.mirrors,
+    )
+
+
+def _tool_binds(tools: Sequence[str]) -> list[Bind]:
+    """Folders of tools that do not stand below /usr."""
+    folders = {str(Path(find_tool(t)).parent) for t in tools}
+    return [Bind(f) for f in sorted(folders) if not f.startswith(("/usr/", "/bin", "/sbin"))]
+
+
+def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:
+    kept = store.root / "logs" / f"{node.name}.log"
+    shutil.copyfile(folder / "log", kept)
+    report = folder / "failure"
+    if report.exists():
+        kind, message, where, hint = pickle.loads(report.read_bytes())
+        error: KiwiliteError = kind(
+            message, where=where or f"step {node.name}", hint=hint or f"the whole log: {kept}"
+        )
+        return error
+    tail = "\n".join(kept.read_text(errors="replace").splitlines()[-15:])
+    return StageFailed(
+        f"the step ended with status {status} and did not say why:\n{tail}",
+        where=f"step {node.name}",
+        hint=f"the whole log: {kept}",
+    )

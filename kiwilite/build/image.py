@@ -1,0 +1,232 @@
+"""From a resolved appliance to files in a target folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kiwilite import __version__
+from kiwilite.build import bootstrap_archive
+from kiwilite.build.configuration import Configuration
+from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
+from kiwilite.build.keys import digest_file
+from kiwilite.build.mirrors import check_known, host_mirrors
+from kiwilite.build.sandbox import Bind
+from kiwilite.build.sources import local_folders
+from kiwilite.build.store import Store, default_store
+from kiwilite.description.model import Appliance
+from kiwilite.errors import KiwiliteError, UsageError
+from kiwilite.ondisk.sparse import copy_sparse
+from kiwilite.plan.compile import compile
+from kiwilite.plan.nodes import Plan
+from kiwilite.plan.steps import plain
+from kiwilite.plan.trees import apt_sources
+
+RESULT = "kiwilite.result.json"
+SUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a build gave: the files, and whether anything had to be done for them."""
+
+    target: Path
+    files: Mapping[str, Path]
+    """By kind: raw, qcow2, efi, roothash, packages."""
+    geometry: Mapping[str, Any]
+    changed: bool
+    packages_age: float
+    """Seconds since the packages were selected."""
+
+
+def site_for(appliance: Appliance, configuration: Configuration) -> Site:
+    """Store and mirrors of this host. Raises where a `distro:` source has no mirror."""
+    store = Store((configuration.store or default_store()).absolute())
+    store.create()
+    mirrors = host_mirrors(configuration.mirrors)
+    sources = apt_sources(appliance)
+    for source in sources:
+        check_known(source.uri, mirrors)
+    folders = local_folders(sources)
+    for folder, path in folders.items():
+        if not path.is_dir():
+            line = next(r.span for r in appliance.repositories if r.path.endswith(folder))
+            raise KiwiliteError(f"there is no folder {folder}", where=str(line))
+    return Site(store, mirrors, tuple(Bind(f) for f in sorted(folders)))
+
+
+def source_date_epoch() -> int | None:
+    """SOURCE_DATE_EPOCH of the environment; UsageError where it is not a number."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return None
+    if not text.isdigit():
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds")
+    return int(text)
+
+
+def pin_of(appliance: Appliance, store: Store, *, renew: bool) -> str:
+    """What stands for the state of the repositories; a new one with `renew`."""
+    subject = json.dumps([plain(s) for s in apt_sources(appliance)], sort_keys=True)
+    name, _ = store.pin(hashlib.sha256(subject.encode()).hexdigest()[:32], renew=renew)
+    return name
+
+
+def planned(
+    appliance: Appliance,
+    site: Site,
+    watcher: Watcher,
+    *,
+    refresh: bool,
+    tell: Callable[[str], None],
+) -> tuple[Plan, Keyed]:
+    """The plan with all keys. Finds (or makes) the bootstrap archive the plan starts from."""
+    epoch = source_date_epoch()
+    pin = pin_of(appliance, site.store, renew=refresh)
+    archive = bootstrap_archive.locate(appliance, site, watcher, epoch=epoch, pin=pin, tell=tell)
+    plan = compile(appliance, bootstrap_archive=archive, epoch=epoch, pin=pin, mirrors=site.mirrors)
+    return plan, with_keys(plan.nodes, site.store)
+
+
+def wanted_nodes(plan: Plan) -> tuple[str, ...]:
+    """The nodes whose results are published."""
+    last = (plan.format,) if plan.format else ()
+    return (plan.disk, "uki", "customise", "packages", *last)
+
+
+def build(
+    appliance: Appliance,
+    site: Site,
+    watcher: Watcher,
+    target: Path,
+    *,
+    refresh: bool,
+    tell: Callable[[str], None],
+) -> Result:
+    """Build what is missing and put the results into `target`, each file atomically."""
+    plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
+    execute(keyed, wanted_nodes(plan), site, watcher)
+    disk = keyed.output(site.store, plan.disk)
+    sources = _published(plan, keyed, site.store)
+    names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
+    identity = {kind: keyed.keys[node] for kind, (node, _) in sources.items()}
+    changed = not _up_to_date(target, identity)
+    if changed:
+        _publish(plan, {k: path for k, (_, path) in sources.items()}, names, identity, target)
+    selected = (site.store.entries / keyed.keys["packages"] / "about.json").stat().st_mtime
+    return Result(
+        target=target,
+        files={kind: target / name for kind, name in names.items()},
+        geometry=json.loads((disk / "geometry.json").read_text()),
+        changed=changed,
+        packages_age=time.time() - selected,
+    )
+
+
+def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, Path]]:
+    """Kind of result → the node it comes from, and its file in the store."""
+    rows = {
+        "raw": (plan.disk, "disk.raw"),
+        "efi": ("uki", "uki.efi"),
+        "roothash": ("uki", "roothash"),
+        "packages": ("customise", "packages"),
+    }
+    if plan.format:
+        rows[plan.format] = (plan.format, f"disk.{plan.format}")
+    return {kind: (node, keyed.output(store, node) / name) for kind, (node, name) in rows.items()}
+
+
+def _stamp(path: Path) -> list[int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return []
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _previous(target: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads((target / RESULT).read_text())
+        return data
+    except (OSError, ValueError):
+        return {}
+
+
+def _up_to_date(target: Path, identity: Mapping[str, str]) -> bool:
+    before = _previous(target)
+    if before.get("keys") != dict(identity):
+        return False
+    stamps = before.get("stamps", {})
+    return all(_stamp(target / name) == stamp for name, stamp in stamps.items())
+
+
+def _publish(
+    plan: Plan,
+    sources: Mapping[str, Path],
+    names: Mapping[str, str],
+    identity: Mapping[str, str],
+    target: Path,
+) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    stale = set(_previous(target).get("stamps", {})) - {*names.values(), SUMS}
+
+    def put(kind: str) -> tuple[str, str]:
+        final = target / names[kind]
+        scratch = target / f".{names[kind]}.{os.getpid()}"
+        try:
+            with scratch.open("wb") as stream:
+                stream.truncate(sources[kind].stat().st_size)
+                copy_sparse(sources[kind], stream, 0)
+            digest = digest_file(scratch)
+            scratch.replace(final)
+        finally:
+            scratch.unlink(missing_ok=True)
+        return names[kind], digest
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        digests = dict(pool.map(put, names))
+    _write(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
+    result = {
+        "kiwilite": __version__,
+        "image": plan.image,
+        "version": plan.version,
+        "architecture": plan.architecture,
+        "profiles": list(plan.profiles),
+        "files": dict(names),
+        "sha256": digests,
+        "keys": dict(identity),
+        "stamps": {n: _stamp(target / n) for n in [*names.values(), SUMS]},
+    }
+    _write(target / RESULT, json.dumps(result, indent=1, sort_keys=True) + "\n")
+    for name in stale:
+        (target / name).unlink(missing_ok=True)
+
+
+def _write(path: Path, text: str) -> None:
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(text)
+    scratch.replace(path)
+
+
+def up_front(keyed: Keyed, plan: Plan, store: Store) -> set[str]:
+    """Names of the nodes a build would run."""
+    return {n.name for n in missing(keyed, wanted_nodes(plan), store)}
+
+
+def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
+    """The plan with all keys, without making anything.
+
+    Where the bootstrap archive is not there yet, the tree is shown as made from packages.
+    """
+    epoch = source_date_epoch()
+    pin = pin_of(appliance, site.store, renew=False)
+    archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
+    plan = compile(appliance, bootstrap_archive=archive, epoch=epoch, pin=pin, mirrors=site.mirrors)
+    return plan, with_keys(plan.nodes, site.store)

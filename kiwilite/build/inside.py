@@ -1,0 +1,41 @@
+"""Runs one step in a process of its own: `python -m kiwilite.build.inside JOB`.
+
+JOB is a file with the pickled module name, step and job, written by the executor. An
+expected failure goes into `failure` beside it, for the executor to raise again.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import pickle
+import sys
+from pathlib import Path
+
+from kiwilite.build.job import DISK_FULL
+from kiwilite.errors import KiwiliteError, NoSpace
+
+
+def main(job_file: str) -> int:
+    """Carry out the step; 0 on success, 1 with `failure` written, 2 on a defect (traceback)."""
+    os.umask(0o022)
+    path = Path(job_file)
+    module, step, job = pickle.loads(path.read_bytes())
+    try:
+        importlib.import_module(module).run(step, job)
+        return 0
+    except KiwiliteError as error:
+        failure: KiwiliteError = error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        failure = NoSpace(f"{DISK_FULL}: {error.filename or job.out}", hint="make room and retry")
+    path.with_name("failure").write_bytes(
+        pickle.dumps((type(failure), failure.message, failure.where, failure.hint))
+    )
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,95 @@
+"""What a stage is given, whether it runs on the host or in the namespace."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiwilite.errors import NoSpace, StageFailed
+from kiwilite.plan.steps import Output, Source
+
+DISK_FULL = "No space left on device"
+
+BASE_ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "DEBCONF_NONINTERACTIVE_SEEN": "true",
+}
+"""All that tools and scripts see of an environment, on every host the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Results to read, files of the description to read, and the folder to fill.
+
+    `cache` is a folder shared by all builds for downloads; `mirrors` maps distribution
+    names to URLs as this host has them.
+    """
+
+    title: str
+    out: Path
+    scratch: Path
+    log: Path
+    outputs: Mapping[str, Path]
+    sources: Mapping[str, Path]
+    cache: Path
+    mirrors: Mapping[str, str]
+
+    def read(self, output: Output) -> Path:
+        """Folder of another step's result."""
+        return self.outputs[output.step]
+
+    def source(self, source: Source) -> Path:
+        """Where a file of the description stands for this job."""
+        return self.sources[str(source.path)]
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+    ) -> str:
+        """The one door to processes of stages: run a tool, note and return what it printed.
+
+        The environment is the same on every host. Raises StageFailed with the tool's last
+        words, NoSpace where it ran out of disk.
+        """
+        words = [str(word) for word in command]
+        done = subprocess.run(
+            words,
+            env={**BASE_ENVIRONMENT, **(environment or {})},
+            input=stdin if stdin is not None else "",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=self.scratch,
+            check=False,
+        )
+        self.note(f"+ {' '.join(words)}\n{done.stdout}")
+        if done.returncode != 0:
+            raise failure(words[0], done.returncode, done.stdout)
+        return done.stdout
+
+    def note(self, text: str) -> None:
+        """Add to the step's log."""
+        with self.log.open("a") as stream:
+            stream.write(text)
+
+
+def failure(tool: str, status: int, output: str) -> StageFailed | NoSpace:
+    """The error for a tool that ended with `status` after printing `output`."""
+    if DISK_FULL in output:
+        return NoSpace(
+            f"{Path(tool).name} ran out of disk space",
+            hint="make room where the store is, then build again: finished steps are kept",
+        )
+    lines = [line for line in output.strip().splitlines() if line.strip()]
+    tail = "\n".join(f"    {line}" for line in lines[-12:])
+    return StageFailed(f"{Path(tool).name} ended with status {status}:\n{tail}")

@@ -1,0 +1,91 @@
+"""Which mirror this host uses for a distribution: `distro:debian` and what it stands for.
+
+In this order: `mirrors:` of the runtime configuration, what the host's own apt is set
+up with, and else nothing, which leaves the choice to mmdebstrap.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from kiwilite.errors import KiwiliteError
+
+DISTRO = "distro:"
+
+
+def resolve(uri: str, mirrors: Mapping[str, str]) -> str | None:
+    """The URI apt gets for a source as written; None: the tool's own default.
+
+    `dir:PATH` is a folder of packages, `file://PATH` a repository on this host.
+    """
+    if uri.startswith(DISTRO):
+        return mirrors.get(uri.removeprefix(DISTRO))
+    if uri.startswith("dir:"):
+        return f"file:{uri.removeprefix('dir:').replace('//', '/')}"
+    return uri
+
+
+def is_local(uri: str) -> Path | None:
+    """The folder of a `file:` or `dir:` source."""
+    for scheme in ("dir:", "file:"):
+        if uri.startswith(scheme):
+            return Path("/" + uri.removeprefix(scheme).lstrip("/"))
+    return None
+
+
+def host_mirrors(configured: Mapping[str, str], apt: Path = Path("/etc/apt")) -> dict[str, str]:
+    """Distribution name to URL; `configured` wins over what apt has.
+
+    A name is the last part of the URL's path, as distributions lay their mirrors out:
+    debian, debian-security, ubuntu.
+    """
+    found: dict[str, str] = {}
+    for uri in _apt_uris(apt):
+        name = uri.rstrip("/").rsplit("/", 1)[-1]
+        if re.fullmatch(r"[a-z][a-z-]*", name):
+            found.setdefault(name, uri)
+    return {**found, **configured}
+
+
+def _apt_uris(apt: Path) -> Iterator[str]:
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+    for file in files:
+        if not file.is_file() or not os.access(file, os.R_OK):
+            continue
+        text = file.read_text(errors="replace")
+        if file.suffix == ".sources":
+            yield from _deb822_uris(text)
+        elif file.suffix == ".list":
+            for line in text.splitlines():
+                match = re.match(r"deb\s+(?:\[[^]]*\]\s+)?(https?://\S+)", line.strip())
+                if match:
+                    yield match[1]
+
+
+def _deb822_uris(text: str) -> Iterator[str]:
+    for stanza in re.split(r"\n\s*\n", text):
+        fields = {
+            m[1].lower(): m[2].strip()
+            for m in re.finditer(r"^([A-Za-z-]+):(.*(?:\n[ \t]+.*)*)", stanza, re.MULTILINE)
+        }
+        if (
+            fields.get("enabled", "yes").lower() in ("no", "false")
+            or "deb" not in fields.get("types", "").split()
+        ):
+            continue
+        yield from (
+            u for u in fields.get("uris", "").split() if u.startswith(("http://", "https://"))
+        )
+
+
+def check_known(uri: str, mirrors: Mapping[str, str]) -> None:
+    """Refuse `distro:` names no tool knows a mirror for."""
+    name = uri.removeprefix(DISTRO)
+    if uri.startswith(DISTRO) and name not in mirrors and not name.startswith("debian"):
+        raise KiwiliteError(
+            f"this host has no mirror for distro:{name}",
+            hint=f"name one in kiwilite.yml:\n    mirrors:\n      {name}: URL",
+        )

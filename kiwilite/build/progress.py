@@ -1,0 +1,68 @@
+"""Tells a person what a build does: a moving line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kiwilite.plan.nodes import Node
+
+if TYPE_CHECKING:
+    from rich.status import Status
+
+
+@dataclass(slots=True)
+class Progress:
+    """A watcher for the executor; writes to standard error."""
+
+    steps: list[tuple[str, float]] = field(default_factory=list)
+    _running: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _status: Status | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def started(self, node: Node) -> None:
+        """A step begins."""
+        with self._lock:
+            self._running[node.name] = (node.title, time.monotonic())
+            if sys.stderr.isatty() and self._status is None:
+                self._status = _status()
+                self._status.start()
+            self._show()
+
+    def finished(self, node: Node, seconds: float) -> None:
+        """A step has its result."""
+        with self._lock:
+            self._running.pop(node.name, None)
+            self.steps.append((node.name, seconds))
+            self._line(f"  {seconds:7.1f} s  {node.name:<20} {node.title}")
+            self._show()
+
+    def tell(self, text: str) -> None:
+        """Something a person should know."""
+        self._line(text)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _show(self) -> None:
+        if self._status is not None:
+            self._status.update(", ".join(title for title, _ in self._running.values()) or "…")
+
+    def _line(self, text: str) -> None:
+        if self._status is not None:
+            self._status.console.print(text, highlight=False, markup=False)
+        else:
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+
+def _status() -> Status:
+    from rich.console import Console
+
+    return Console(stderr=True).status("…", spinner="dots")

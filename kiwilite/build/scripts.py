@@ -1,0 +1,60 @@
+"""KIWI's scripts: run inside the tree with `.profile`, `.kconfig` and the `kiwi_*` variables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiwilite.build.intree import run_in_tree
+from kiwilite.build.job import Job
+from kiwilite.errors import StageFailed
+
+HELPERS = Path(__file__).parent / "image_files" / "kconfig"
+
+
+@dataclass(frozen=True, slots=True)
+class Scripting:
+    """What all scripts of a description run with."""
+
+    variables: tuple[tuple[str, str], ...]
+    network: bool
+    epoch: int
+
+
+@contextmanager
+def _profile(tree: Path, variables: tuple[tuple[str, str], ...]) -> Iterator[None]:
+    """`.profile` and `.kconfig` stand in the tree only while scripts run."""
+    profile, kconfig = tree / ".profile", tree / ".kconfig"
+    profile.write_text("".join(f"export {n}={shlex.quote(v)}\n" for n, v in variables))
+    kconfig.write_bytes(HELPERS.read_bytes())
+    try:
+        yield
+    finally:
+        profile.unlink(missing_ok=True)
+        kconfig.unlink(missing_ok=True)
+
+
+def run_script(job: Job, tree: Path, name: str, script: Path, scripting: Scripting) -> None:
+    """Run NAME.sh: directly where it is executable, else through bash. StageFailed if it fails."""
+    inside = f"/run/kiwilite/{name}.sh"
+    shell = "/bin/bash" if (tree / "bin/bash").exists() else "/bin/sh"
+    command = [inside] if os.access(script, os.X_OK) else [shell, inside]
+    environment = {**dict(scripting.variables), "SOURCE_DATE_EPOCH": str(scripting.epoch)}
+    with _profile(tree, scripting.variables):
+        try:
+            run_in_tree(
+                job,
+                tree,
+                command,
+                environment=environment,
+                network="host" if scripting.network else "none",
+                binds={inside: script},
+            )
+        except StageFailed as error:
+            raise StageFailed(
+                f"{name}.sh failed: {error.message}", where=f"{name}.sh", hint=error.hint
+            ) from error

@@ -1,0 +1,60 @@
+"""The EFI system partition, written file by file, never mounted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kiwilite.build.job import Job
+from kiwilite.errors import KiwiliteError
+from kiwilite.plan.esp import fat_for, least_size
+from kiwilite.plan.partitions import DoesNotFit, human_size
+from kiwilite.plan.steps import Esp
+
+BOOT_FILE = "EFI/BOOT/BOOTX64.EFI"
+# mtools convert file times with the zone of the host; FAT starts in 1980.
+FAT_EPOCH = 315532800
+
+
+def run(step: Esp, job: Job) -> None:
+    """Fill `image`. Raises DoesNotFit when a size fixed by the description is too small."""
+    files = _files(step, job)
+    least = max(step.minimum, least_size([p.stat().st_size for p in files.values()]))
+    size = step.fixed_size or least
+    if size < least:
+        raise DoesNotFit(
+            f"efipartsize gives the EFI system partition {human_size(size)}, "
+            f"its files need {human_size(least)}",
+            where=step.where,
+            hint=f'efipartsize="{-(-least // (1 << 20))}", or leave it out',
+        )
+    image = job.out / "image"
+    with image.open("wb") as stream:
+        stream.truncate(size)
+    environment = {"SOURCE_DATE_EPOCH": str(max(step.epoch, FAT_EPOCH)), "MTOOLS_SKIP_CHECK": "1"}
+    said = job.run(
+        ["mkfs.vfat", "--invariant", "-F", str(fat_for(size)), "-s", "1", "-S", "512"]
+        + ["-n", "EFI", "-i", f"{step.volume_id:08x}", image],
+        environment=environment,
+    )
+    if "warning" in said.lower():
+        raise KiwiliteError(f"mkfs.vfat is not content with {human_size(size)}: {said.strip()}")
+    folders = {str(p) for name in files for p in Path(name).parents if str(p) != "."}
+    for folder in sorted(folders):
+        job.run(["mmd", "-i", image, f"::/{folder}"], environment=environment)
+    for name, source in files.items():
+        job.run(["mcopy", "-m", "-i", image, source, f"::/{name}"], environment=environment)
+
+
+def _files(step: Esp, job: Job) -> dict[str, Path]:
+    uki = job.read(step.uki) / "uki.efi"
+    if not step.with_loader:
+        return {BOOT_FILE: uki}
+    loader = job.scratch / "loader.conf"
+    loader.write_text(
+        f"timeout {step.loader_timeout}\ndefault {step.uki_name.lower()}\neditor no\n"
+    )
+    return {
+        BOOT_FILE: job.read(step.boot) / "systemd-boot.efi",
+        "loader/loader.conf": loader,
+        f"EFI/Linux/{step.uki_name}": uki,
+    }

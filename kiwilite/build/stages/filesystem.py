@@ -1,0 +1,171 @@
+"""A writable partition's file system, filled from a folder of the tree, reproducible."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from kiwilite.build.job import Job
+from kiwilite.build.tree import inside
+from kiwilite.errors import StageFailed
+from kiwilite.plan.steps import FileSystem
+
+# The host's /etc/mke2fs.conf must not decide what the image's kernel has to understand.
+MKE2FS_CONFIGURATION = """\
+[defaults]
+base_features = sparse_super,large_file,filetype,resize_inode,dir_index,ext_attr
+default_mntopts = acl,user_xattr
+enable_periodic_fsck = 0
+blocksize = 4096
+inode_size = 256
+inode_ratio = 16384
+
+[fs_types]
+ext4 = {
+    features = has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize
+    inode_size = 256
+}
+"""
+LOST_AND_FOUND_INODE = 11
+
+
+def run(step: FileSystem, job: Job) -> None:
+    """Fill `image`, a sparse file of `step.size` bytes."""
+    folder = _content(step, job)
+    image = job.out / "image"
+    with image.open("wb") as stream:
+        stream.truncate(step.size)
+    if step.filesystem == "xfs":
+        _xfs(step, job, folder, image)
+    else:
+        _ext(step, job, folder, image)
+
+
+def _content(step: FileSystem, job: Job) -> Path:
+    """The folder to fill from: a copy, without what lies below other mount points."""
+    tree = job.read(step.tree) / "tree"
+    folder = inside(tree, step.folder)
+    copy = job.scratch / "content"
+    if folder.is_dir():
+        job.run(["cp", "-a", "--reflink=auto", folder, copy])
+    else:
+        copy.mkdir()
+    for mount_point in step.leave_out:
+        below = inside(copy, mount_point.removeprefix(step.folder.rstrip("/")))
+        for path in below.glob("*"):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    return copy
+
+
+def _ext(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
+    configuration = job.scratch / "mke2fs.conf"
+    configuration.write_text(MKE2FS_CONFIGURATION)
+    environment = {
+        "MKE2FS_CONFIG": str(configuration),
+        "SOURCE_DATE_EPOCH": str(step.epoch),
+        "E2FSPROGS_FAKE_TIME": str(step.epoch),
+    }
+    job.run(
+        ["mke2fs", "-q", "-F", "-t", step.filesystem, "-L", step.label, "-U", str(step.uuid)]
+        + ["-E", f"hash_seed={step.uuid},lazy_itable_init=0,lazy_journal_init=0,nodiscard"]
+        + ["-d", str(folder), str(image)],
+        environment=environment,
+    )
+    _pin_ext_times(step, job, folder, image, environment)
+
+
+def _pin_ext_times(
+    step: FileSystem, job: Job, folder: Path, image: Path, environment: dict[str, str]
+) -> None:
+    """mke2fs copies the build's own change times; set every inode's times afterwards."""
+    paths = ["/", "/lost+found"]
+    paths += sorted(f"/{p.relative_to(folder)}" for p in folder.rglob("*"))
+    rows = []
+    for path in paths:
+        source = folder / path.lstrip("/")
+        status = source.lstat() if source.exists() or source.is_symlink() else None
+        changed = min(int(status.st_mtime), step.epoch) if status else step.epoch
+        for field in ("atime", "ctime", "crtime", "mtime"):
+            value = changed if field == "mtime" else step.epoch
+            rows.append(f'set_inode_field "{path}" {field} @{value:#x}')
+            rows.append(f'set_inode_field "{path}" {field}_extra 0')
+    script = job.scratch / "pin-times"
+    script.write_text("".join(f"{row}\n" for row in rows))
+    said = job.run(["debugfs", "-w", "-f", script, image], environment=environment)
+    wrong = [line for line in said.splitlines() if "not found" in line or "nvalid" in line]
+    if wrong:
+        raise StageFailed(f"debugfs could not pin a time stamp: {wrong[0]}")
+
+
+# Nothing newer than what Linux 6.1 mounts, whatever the host's mkfs.xfs would choose.
+XFS_FEATURES = ("-m", "bigtime=1,inobtcount=1,reflink=1,rmapbt=0", "-i", "nrext64=0")
+XFS_LABEL_LENGTH = 12
+
+
+def _xfs(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
+    prototype = job.scratch / "prototype"
+    prototype.write_text("\n".join(_prototype(folder)) + "\n")
+    job.run(
+        ["mkfs.xfs", "-q", "-f", *XFS_FEATURES, "-m", f"uuid={step.uuid}"]
+        + ["-L", step.label[:XFS_LABEL_LENGTH], "-p", str(prototype), str(image)],
+        environment=fixed_clock(step.epoch),
+    )
+    # mkfs.xfs -p can place a file over the log and still end with 0.
+    job.run(["xfs_repair", "-n", "-f", image])
+
+
+def fixed_clock(epoch: int) -> dict[str, str]:
+    """Environment in which a program sees one time: `epoch`."""
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        raise StageFailed(
+            "a reproducible XFS needs libfaketime on this host", hint="apt-get install libfaketime"
+        )
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": _calendar(epoch),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "SOURCE_DATE_EPOCH": str(epoch),
+        "DETERMINISTIC_SEED": "1",
+    }
+
+
+def _calendar(epoch: int) -> str:
+    from datetime import UTC, datetime
+
+    # A time with "@" before it runs on from there; without it stands still.
+    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _prototype(folder: Path) -> list[str]:
+    """The folder in mkfs.xfs's prototype language: names, types, modes, owners, contents."""
+    rows = ["/", "0 0", _row(folder)]
+    rows += _prototype_below(folder)
+    return [*rows, "$"]
+
+
+def _prototype_below(folder: Path) -> list[str]:
+    rows = []
+    for path in sorted(folder.iterdir()):
+        if any(c.isspace() for c in path.name):
+            raise StageFailed(
+                f"mkfs.xfs cannot take the file name {path.name!r} with white space in it",
+                hint="rename it, or use ext4 for that partition",
+            )
+        if path.is_symlink():
+            rows.append(f"{path.name} {_row(path)} {path.readlink()}")
+        elif path.is_dir():
+            rows += [f"{path.name} {_row(path)}", *_prototype_below(path), "$"]
+        elif path.is_file():
+            rows.append(f"{path.name} {_row(path)} {path}")
+        else:
+            raise StageFailed(f"{path.name}: only files, folders and links can go into XFS")
+    return rows
+
+
+def _row(path: Path) -> str:
+    status = path.lstat()
+    kind = "l" if path.is_symlink() else "d" if path.is_dir() else "-"
+    mode = status.st_mode
+    special = f"{'u' if mode & 0o4000 else '-'}{'g' if mode & 0o2000 else '-'}"
+    return f"{kind}{special}{mode & 0o777:03o} {status.st_uid} {status.st_gid}"

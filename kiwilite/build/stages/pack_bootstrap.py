@@ -1,0 +1,34 @@
+"""A tree as an archive that is the same bytes wherever it is made."""
+
+from __future__ import annotations
+
+from kiwilite.build.job import Job
+from kiwilite.build.normalise import normalise
+from kiwilite.plan.steps import PackBootstrap
+
+
+def run(step: PackBootstrap, job: Job) -> None:
+    """Write `bootstrap.tar.zst`."""
+    tree = job.scratch / "tree"
+    job.run(["cp", "-a", "--reflink=auto", job.read(step.tree) / "tree", tree])
+    normalise(tree, epoch=step.epoch)
+    archive = job.out / "bootstrap.tar"
+    job.run(
+        [
+            "tar",
+            "--create",
+            f"--file={archive}",
+            f"--directory={tree}",
+            "--sort=name",
+            "--numeric-owner",
+            "--format=posix",
+            "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+            "--xattrs",
+            "--xattrs-include=security.capability",
+            "--acls",
+            f"--mtime=@{step.epoch}",
+            "--clamp-mtime",
+            ".",
+        ]
+    )
+    job.run(["zstd", "--quiet", "-9", "--rm", archive])

@@ -1,0 +1,96 @@
+"""Entry point: finds the command group, turns failures into one message and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from kiwilite import __version__
+from kiwilite.errors import KiwiliteError, NoSpace, UsageError
+
+USAGE = """\
+kiwilite compiles KIWI appliance descriptions into verified disk images.
+
+Usage:
+  kiwilite system build --description PATH [--profile NAME]... [--target-dir DIR]
+  kiwilite system plan --description PATH [--profile NAME]... [--format FORMAT]
+  kiwilite system bootstrap --description PATH [--target-dir DIR]
+  kiwilite doctor
+  kiwilite COMMAND --help
+  kiwilite --version
+
+Exit status: 0 done, 1 the description or an input is wrong, 2 usage, 3 this host
+lacks something, 4 a build step failed, 5 a package source cannot be reached,
+6 no space left.
+"""
+
+GROUPS = ("system", "doctor")
+WITH_VALUE = ("--profile", "--description", "--target-dir", "--config", "--type", "--format")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    os.umask(0o022)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _dispatch(arguments)
+    except KiwiliteError as error:
+        _complain(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted; finished steps are kept, nothing half-written is left\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.errno != 28:
+            raise
+        _complain(NoSpace(f"no space left on the disk with {error.filename or 'the result'}"))
+        return NoSpace.exit_status
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if arguments in (["--version"], ["-V"]):
+        print(f"kiwilite {__version__}")
+        return 0
+    group = command_group(arguments)
+    if group is None:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(USAGE, end="")
+            return 0 if arguments else UsageError.exit_status
+        raise UsageError(f"unknown command {arguments[0]}", hint="kiwilite --help")
+    module = importlib.import_module(f"kiwilite.cli.{group}")
+    status: int = module.main(arguments)
+    return status
+
+
+def command_group(arguments: Sequence[str]) -> str | None:
+    """The first word that names a command group; KIWI has global options before it."""
+    skip = False
+    for word in arguments:
+        if skip:
+            skip = False
+        elif word in WITH_VALUE:
+            skip = True
+        elif not word.startswith("-"):
+            return word if word in GROUPS else None
+    return None
+
+
+def _complain(error: KiwiliteError) -> None:
+    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    head = "\x1b[1;31merror:\x1b[0m" if colour else "error:"
+    sys.stderr.write(f"{head} {error}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

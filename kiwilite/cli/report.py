@@ -1,0 +1,82 @@
+"""What a build did, and what one would do, on the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from kiwilite.build.executor import Keyed
+from kiwilite.build.image import Result
+from kiwilite.description.model import Appliance
+from kiwilite.plan.nodes import Plan
+from kiwilite.plan.partitions import human_size
+from kiwilite.plan.picture import device_stack, partition_table, table
+from kiwilite.plan.steps import plain
+
+
+def print_report(appliance: Appliance, result: Result, steps: Sequence[tuple[str, float]]) -> None:
+    """Times, partition table, files."""
+    if not result.changed:
+        print(f"nothing to do: {result.target} is up to date")
+    else:
+        _print_built(appliance, result, steps)
+    age = human_age(result.packages_age)
+    print(f"packages were selected {age} ago; --refresh selects anew")
+
+
+def _print_built(appliance: Appliance, result: Result, steps: Sequence[tuple[str, float]]) -> None:
+    rows = [("#", "name", "size", "mounted at", "content")]
+    for number, p in enumerate(result.geometry["partitions"], 1):
+        size = human_size(p["size"])
+        rows.append((str(number), p["name"], size, p["mountpoint"] or "-", p["content"]))
+    print(f"{appliance.name} {appliance.preferences.version}, {len(steps)} steps")
+    print()
+    print(table(rows))
+    print()
+    files = [("file", "size", "on disk")]
+    for path in result.files.values():
+        status = path.stat()
+        files.append((str(path), human_size(status.st_size), human_size(status.st_blocks * 512)))
+    print(table(files))
+
+
+def human_age(seconds: float) -> str:
+    """A span of time in its largest fitting unit."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return "less than a minute"
+
+
+def print_plan(
+    appliance: Appliance, plan: Plan, keyed: Keyed, to_run: set[str], output_format: str
+) -> None:
+    """Steps (and which are in the store), partition table, device stack; or all of it as JSON."""
+    if output_format == "json":
+        data = {
+            "image": plan.image,
+            "version": plan.version,
+            "architecture": plan.architecture,
+            "profiles": list(plan.profiles),
+            "partitions": [plain(p) for p in plan.partitions],
+            "steps": [
+                {
+                    "name": n.name,
+                    "title": n.title,
+                    "key": keyed.keys[n.name],
+                    "in_store": n.name not in to_run,
+                    "step": plain(n.step),
+                }
+                for n in plan.nodes
+            ],
+        }
+        print(json.dumps(data, indent=1))
+        return
+    profiles = ", ".join(plan.profiles) or "none"
+    print(f"{plan.image} {plan.version} for {plan.architecture}, profiles: {profiles}\n")
+    rows = [("step", "", "makes")]
+    rows += [(n.name, "runs" if n.name in to_run else "in store", n.title) for n in plan.nodes]
+    print(table(rows), "\n")
+    print(partition_table(plan.partitions, {}), "\n")
+    print(device_stack(appliance))

@@ -1,0 +1,129 @@
+"""`kiwilite system`: build images, show what a build would do, make bootstrap archives."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kiwilite.build import bootstrap_archive, image
+from kiwilite.build.configuration import Configuration, load
+from kiwilite.build.keys import digest_file
+from kiwilite.build.progress import Progress
+from kiwilite.cli.parse import parse
+from kiwilite.description.find import find
+from kiwilite.description.load import load as load_description
+from kiwilite.description.model import Appliance
+from kiwilite.errors import UsageError
+
+USAGE = """\
+Build disk images from appliance descriptions.
+
+Usage:
+  kiwilite system build --description=PATH [--profile=NAME]... [options]
+  kiwilite system plan --description=PATH [--profile=NAME]... [options]
+  kiwilite system bootstrap --description=PATH [--profile=NAME]... [options]
+
+Commands:
+  build      Build the image. What is in the store already is not built again.
+  plan       Show what a build would do: steps, partitions, device stack.
+  bootstrap  Make the bootstrap archive that `bootstrap_package=` names.
+
+Options:
+  --description=PATH  A folder, a file such as appliance.kiwi, or the name of a
+                      description below ./descriptions, in $KIWILITE_DESCRIPTIONS
+                      or among the installed ones.
+  --profile=NAME      Select a profile; may be given several times, and before
+                      the command as KIWI has it.
+  --target-dir=DIR    Where the results go; without it build/IMAGE-PROFILE.
+  --type=IMAGE        The <type> to build, where the description has several.
+  --refresh           Select packages anew instead of as the last build did.
+  --format=FORMAT     Of `plan`: text or json [default: text].
+  --config=FILE       Runtime configuration; without it ./kiwilite.yml, then the
+                      user's, then /etc/kiwilite.yml.
+  -h --help           This text.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `kiwilite system …`; returns the exit status."""
+    found = parse(USAGE, arguments)
+    appliance = _appliance(found)
+    configuration = load(Path(found["--config"]) if found["--config"] else None)
+    if found["plan"]:
+        return _plan(appliance, configuration, found)
+    if found["bootstrap"]:
+        return _bootstrap(appliance, configuration, found)
+    return _build(appliance, configuration, found)
+
+
+def _appliance(found: dict[str, Any]) -> Appliance:
+    path = find(found["--description"])
+    appliance, warnings = load_description(
+        path, tuple(found["--profile"]), type_name=found["--type"]
+    )
+    for warning in warnings:
+        sys.stderr.write(f"{warning}\n")
+    return appliance
+
+
+def target_folder(appliance: Appliance, wanted: str | None) -> Path:
+    """`--target-dir`, else build/IMAGE-PROFILE below the current folder."""
+    if wanted:
+        return Path(wanted)
+    return Path("build") / "-".join([appliance.name, *appliance.profiles[:1]])
+
+
+def _build(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
+    from kiwilite.cli.report import print_report
+
+    site = image.site_for(appliance, configuration)
+    target = target_folder(appliance, found["--target-dir"])
+    progress = Progress()
+    try:
+        result = image.build(
+            appliance, site, progress, target, refresh=found["--refresh"], tell=progress.tell
+        )
+    finally:
+        progress.close()
+    print_report(appliance, result, progress.steps)
+    return 0
+
+
+def _bootstrap(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
+    wanted = appliance.packages.bootstrap_package
+    if wanted is None:
+        raise UsageError(
+            "with these profiles the description names no bootstrap_package",
+            hint="select the profile that does, such as --profile bootstrapped",
+        )
+    site = image.site_for(appliance, configuration)
+    progress = Progress()
+    try:
+        pin = image.pin_of(appliance, site.store, renew=found["--refresh"])
+        archive = bootstrap_archive.make(
+            appliance, site, progress, epoch=image.source_date_epoch(), pin=pin
+        )
+    finally:
+        progress.close()
+    folder = Path(found["--target-dir"] or site.store.bootstrap)
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{wanted.name}.tar.zst"
+    scratch = target.with_name(f".{target.name}")
+    shutil.copyfile(archive, scratch)
+    scratch.replace(target)
+    print(f'{target}\nbootstrap_digest="sha256:{digest_file(target)}"')
+    return 0
+
+
+def _plan(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
+    from kiwilite.cli.report import print_plan
+
+    if found["--format"] not in ("text", "json"):
+        raise UsageError(f"--format {found['--format']}: text or json")
+    site = image.site_for(appliance, configuration)
+    plan, keyed = image.foreseen(appliance, site)
+    print_plan(appliance, plan, keyed, image.up_front(keyed, plan, site.store), found["--format"])
+    return 0

@@ -1,0 +1,134 @@
+"""From the path of a description to an `Appliance`, with everything that is to be said of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kiwilite.description import checks, storage
+from kiwilite.description.choose import Chosen, choose
+from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
+from kiwilite.description.find import description_file
+from kiwilite.description.include import resolve_includes
+from kiwilite.description.model import Appliance
+from kiwilite.description.profiles import Profile, Selection, check_references, declared, select
+from kiwilite.description.reader import parse
+from kiwilite.description.resolve import packages_sections, resolve
+from kiwilite.description.rules import check_rules
+from kiwilite.description.schema import is_valid
+from kiwilite.description.source import read_source
+from kiwilite.description.support import check_support
+from kiwilite.description.tree import Node
+from kiwilite.description.upgrade import upgrade
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A description as a tree, includes resolved, in the current vocabulary.
+
+    `version` is the schemaversion the file has on disk; `problems` are its faults
+    whatever profiles are chosen; `fits` says whether it fits the schema.
+    """
+
+    root: Node
+    version: str
+    fits: bool
+    problems: tuple[Diagnostic, ...]
+
+
+def load(
+    path: Path,
+    profiles: Sequence[str] = (),
+    *,
+    arch: str | None = None,
+    type_name: str | None = None,
+) -> tuple[Appliance, tuple[Diagnostic, ...]]:
+    """The appliance that the description at `path` (file or directory) describes.
+
+    `profiles` are those asked for; `arch` is a machine name as `uname -m` has it,
+    this host's if None; `type_name` picks a `<type>` by its image. The second value
+    holds warnings and notes. Raises DescriptionInvalid with all that was found,
+    UsageError if `path` is a directory without a description.
+    """
+    document = read(path)
+    root = document.root
+    selection, problems = select(root, profiles, arch or host_arch())
+    chosen, unclear = choose(root, selection, type_name)
+    if not document.fits:  # what seems to be missing may be misspelt
+        unclear = [p for p in unclear if p.code not in ("KL0206", "KL0207")]
+    problems = [*document.problems, *problems, *unclear]
+    appliance: Appliance | None = None
+    if chosen.type is not None:
+        problems += _check_nodes(root, selection, chosen, chosen.type)
+        if document.fits and "version" in chosen.values:
+            appliance = resolve(root, document.version, selection, chosen)
+            problems += storage.check_overlay_room(appliance.type)
+            problems += checks.check_initrd_packages(appliance)
+    found = _in_order(root.file, problems)
+    if appliance is None or any(p.severity == "error" for p in found):
+        raise DescriptionInvalid(found)
+    return appliance, found
+
+
+def read(path: Path) -> Document:
+    """The tree of the description at `path`, with its faults whatever profiles are chosen.
+
+    Raises DescriptionInvalid where there is no tree: unreadable, not well-formed, or
+    of a schemaversion that cannot be read.
+    """
+    file = description_file(path) if path.is_dir() else path
+    root, problems = resolve_includes(parse(read_source(file)))
+    version = root.get("schemaversion") or ""
+    root, unreadable = upgrade(root)
+    if unreadable:
+        raise DescriptionInvalid([*problems, *unreadable])
+    fits = is_valid(root)
+    if not fits:
+        problems += _explanation(root)
+    problems += check_rules(root)
+    problems += check_references(root)
+    return Document(root, version, fits, tuple(problems))
+
+
+def profiles_of(path: Path) -> tuple[Profile, ...]:
+    """The profiles that the description at `path` declares; raises as `read` does."""
+    return declared(read(path).root)
+
+
+def host_arch() -> str:
+    """This host's architecture as KIWI spells it."""
+    machine = platform.machine()
+    return "ix86" if machine in ("i586", "i686") else machine
+
+
+def _explanation(root: Node) -> list[Diagnostic]:
+    from kiwilite.description import explain
+
+    return explain.explain(root) or explain.in_the_words_of_others(root)
+
+
+def _check_nodes(
+    root: Node, selection: Selection, chosen: Chosen, image_type: Node
+) -> list[Diagnostic]:
+    image = image_type.get("image") or ""
+    sections = list(packages_sections(root, selection, image))
+    problems = [
+        *checks.check_selection(root, selection, image_type, sections),
+        *storage.check_partitions(image_type),
+        *check_support(root, selection, image_type, sections),
+    ]
+    if "version" in chosen.values:
+        problems += checks.check_version(root, chosen.values["version"])
+    return problems
+
+
+def _in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Each problem once, those of the main file first, then as they stand in the files."""
+
+    def place(problem: Diagnostic) -> tuple[bool, str, int, int]:
+        span = problem.span
+        return span.file != main, str(span.file), span.line, span.column
+
+    return tuple(sorted(dict.fromkeys(problems), key=place))

@@ -1,0 +1,148 @@
+"""Profiles: which are declared, which become active, and which sections then hold.
+
+KIWI's semantics: without a request every profile with import="true" is active, with
+any request none of them is; `requires` is followed depth first, the requirer before
+what it requires; a section holds if any of its profiles is active.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from kiwilite.description import suggest
+from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.model import Span
+from kiwilite.description.tree import Node
+from kiwilite.description.values import boolean, comma_list
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A declared profile."""
+
+    name: str
+    description: str
+    imported: bool
+    architectures: tuple[str, ...]
+    """Empty: all."""
+    requires: tuple[str, ...]
+    """Names this profile requires on any architecture."""
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is selected: the architecture, and the active profiles in KIWI's order."""
+
+    arch: str
+    profiles: tuple[str, ...]
+
+    def holds(self, node: Node) -> bool:
+        """Whether `profiles=` and `arch=` of `node` let it hold."""
+        wanted = comma_list(node.attributes.get("profiles"))
+        fits = not wanted or any(name in self.profiles for name in wanted)
+        return fits and matches(node, self.arch)
+
+    def sections(self, root: Node, *names: str) -> Iterator[Node]:
+        """The sections with one of `names` that hold, in document order."""
+        return (node for node in root.all(*names) if self.holds(node))
+
+
+def matches(node: Node, arch: str) -> bool:
+    """Whether `arch=` of `node` names `arch`; ix86 stands for i586 and i686."""
+    wanted = comma_list(node.attributes.get("arch"))
+    return not wanted or arch in wanted or (arch in ("i586", "i686") and "ix86" in wanted)
+
+
+def _declarations(root: Node) -> list[Node]:
+    return [profile for section in root.all("profiles") for profile in section.all("profile")]
+
+
+def declared(root: Node) -> tuple[Profile, ...]:
+    """All declared profiles, in document order."""
+    return tuple(
+        Profile(
+            node.get("name") or "",
+            node.get("description") or "",
+            boolean(node, "import"),
+            comma_list(node.get("arch")),
+            tuple(r.get("profile") or "" for r in node.all("requires")),
+            node.span,
+        )
+        for node in _declarations(root)
+    )
+
+
+def select(root: Node, requested: Sequence[str], arch: str) -> tuple[Selection, list[Diagnostic]]:
+    """The selection for `requested` profiles on `arch`, and what is wrong with the request."""
+    nodes = _declarations(root)
+    here = {node.get("name") or "": node for node in nodes if matches(node, arch)}
+    everywhere = [node.get("name") or "" for node in nodes]
+    problems: list[Diagnostic] = []
+    wanted = list(dict.fromkeys(requested))
+    if not requested:
+        wanted = [name for name, node in here.items() if boolean(node, "import")]
+    active: list[str] = []
+
+    def activate(name: str, asked_at: Span) -> None:
+        if name in active:
+            return
+        if name not in here:
+            problems.append(_not_here(name, asked_at, everywhere, arch))
+            return
+        active.append(name)
+        for requires in here[name].all("requires"):
+            required = requires.get("profile") or ""
+            if matches(requires, arch) and (required in here or required in everywhere):
+                activate(required, requires.attribute_span("profile"))
+
+    section = root.first("profiles")
+    for name in wanted:
+        activate(name, (section or root).span)
+    return Selection(arch, tuple(active)), problems
+
+
+def _not_here(name: str, span: Span, declared_names: Sequence[str], arch: str) -> Diagnostic:
+    if name in declared_names:
+        message = f"the profile `{name}` does not exist for {arch}"
+        return Diagnostic(span, "error", "KL0202", message)
+    return unknown(name, span, declared_names)
+
+
+def unknown(name: str, span: Span, declared_names: Sequence[str]) -> Diagnostic:
+    """The error for a profile `name` that is declared nowhere."""
+    names = dict.fromkeys(declared_names)
+    hint = suggest.hint(name, names)
+    if hint is None and names:
+        hint = "the profiles are " + ", ".join(f"`{n}`" for n in names)
+    if not names:
+        hint = "the description declares no profiles"
+    return Diagnostic(span, "error", "KL0201", f"there is no profile `{name}`", hint)
+
+
+def check_references(root: Node) -> Iterator[Diagnostic]:
+    """Unknown names in `profiles=` and `requires`, and profiles declared twice."""
+    nodes = _declarations(root)
+    names = [node.get("name") or "" for node in nodes]
+    for node in root.children:
+        for name in comma_list(node.attributes.get("profiles")):
+            if name not in names:
+                yield unknown(name, node.attribute_span("profiles"), names)
+    seen: dict[str, list[Node]] = {}
+    for node, name in zip(nodes, names, strict=True):
+        earlier = seen.setdefault(name, [])
+        if twin := next((e for e in earlier if _overlap(e, node)), None):
+            message = f"the profile `{name}` is already declared at line {twin.span.line}"
+            yield Diagnostic(node.attribute_span("name"), "error", "KL0203", message)
+        earlier.append(node)
+        for requires in node.all("requires"):
+            required = requires.get("profile")
+            if required is not None and required not in names:
+                yield unknown(required, requires.attribute_span("profile"), names)
+
+
+def _overlap(a: Node, b: Node) -> bool:
+    """Whether two declarations hold on a common architecture."""
+    first, second = comma_list(a.get("arch")), comma_list(b.get("arch"))
+    return not first or not second or not set(first).isdisjoint(second)

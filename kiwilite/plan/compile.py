@@ -1,0 +1,55 @@
+"""The compiler proper: an appliance in, a plan out. No disk, no clock, no network, no chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kiwilite.description.model import Appliance
+from kiwilite.plan import steps as s
+from kiwilite.plan.disk import partitions
+from kiwilite.plan.image import image_nodes
+from kiwilite.plan.nodes import DEFAULT_EPOCH, DISK, Context, Node, Plan
+from kiwilite.plan.trees import bootstrap_node, tree_nodes
+
+
+def compile(
+    appliance: Appliance,
+    *,
+    bootstrap_archive: Path | None,
+    epoch: int | None,
+    pin: str,
+    mirrors: Mapping[str, str],
+) -> Plan:
+    """The plan for `appliance`.
+
+    `bootstrap_archive` is the prebuilt archive to start from, if there is one; `epoch`
+    overrides the description's (SOURCE_DATE_EPOCH); `pin` names the state of the
+    repositories that packages are selected from. `mirrors` (distribution name to URL)
+    decides what the image's own source list says, and nothing else.
+    """
+    context = Context(appliance, _epoch(appliance, epoch), pin, mirrors)
+    return Plan(
+        image=appliance.name,
+        version=appliance.preferences.version,
+        architecture=appliance.arch,
+        profiles=appliance.profiles,
+        partitions=partitions(appliance),
+        nodes=(*tree_nodes(context, bootstrap_archive), *image_nodes(context)),
+        disk=DISK,
+        format=appliance.type.format if appliance.type.format != "raw" else None,
+    )
+
+
+def bootstrap_plan(appliance: Appliance, *, epoch: int | None, pin: str) -> tuple[Node, ...]:
+    """The two steps that make a bootstrap archive from the description's own package list."""
+    context = Context(appliance, _epoch(appliance, epoch), pin, {})
+    pack = s.PackBootstrap(s.Output("bootstrap"), context.epoch)
+    return (bootstrap_node(context), Node("pack", "bootstrap archive", pack))
+
+
+def _epoch(appliance: Appliance, override: int | None) -> int:
+    own = appliance.preferences.source_date_epoch
+    if override is not None:
+        return override
+    return own if own is not None else DEFAULT_EPOCH

@@ -1,0 +1,193 @@
+"""The steps from packages to the finished root tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kiwilite.description.model import Appliance, Repository, User
+from kiwilite.plan import disk as d
+from kiwilite.plan import steps as s
+from kiwilite.plan.nodes import FACTORY_RESET, Context, Node, uki_name
+
+DISTRO = "distro:"
+
+
+def tree_nodes(context: Context, archive: Path | None) -> tuple[Node, ...]:
+    """Minimal tree (from `archive`, if there is one), packages, customisation."""
+    if archive is None:
+        bootstrap = bootstrap_node(context)
+    else:
+        unpack = s.UnpackBootstrap(s.Source(archive))
+        bootstrap = Node("bootstrap", "minimal tree from the bootstrap archive", unpack)
+    return (
+        bootstrap,
+        Node("packages", "packages", _packages(context)),
+        Node("customise", "overlay tree, users, files, scripts", _customise(context)),
+    )
+
+
+def apt_sources(appliance: Appliance) -> tuple[s.AptSource, ...]:
+    """The repositories as apt sources, in document order."""
+    return tuple(_apt_source(appliance, r) for r in appliance.repositories)
+
+
+def _apt_source(appliance: Appliance, repository: Repository) -> s.AptSource:
+    keys = tuple(
+        s.Source(appliance.directory / key.removeprefix("file://"))
+        for key in repository.signing_keys
+    )
+    return s.AptSource(
+        uri=repository.path,
+        suite=repository.distribution or "./",
+        components=repository.components,
+        architectures=repository.architectures,
+        signed_by=keys,
+        trusted=not repository.use_gpg,
+        priority=repository.priority,
+        image_only=repository.imageonly,
+    )
+
+
+def bootstrap_node(context: Context) -> Node:
+    appliance = context.appliance
+    step = s.Bootstrap(
+        sources=apt_sources(appliance),
+        packages=tuple(p.name for p in appliance.packages.bootstrap),
+        architecture=context.architecture,
+        epoch=context.epoch,
+        pin=context.pin,
+    )
+    return Node("bootstrap", "minimal tree from packages", step)
+
+
+def _packages(context: Context) -> s.Packages:
+    appliance = context.appliance
+    script = appliance.script("post_bootstrap")
+    return s.Packages(
+        tree=s.Output("bootstrap"),
+        sources=apt_sources(appliance),
+        packages=tuple(p.name for p in appliance.packages.image),
+        architecture=context.architecture,
+        recommends=appliance.packages.recommends,
+        archives=_archives(appliance, bootstrap=True),
+        files=_files(appliance, bootstrap=True),
+        post_bootstrap=s.Source(script) if script else None,
+        script_variables=script_variables(appliance),
+        script_network=appliance.preferences.script_network,
+        epoch=context.epoch,
+        pin=context.pin,
+    )
+
+
+def _archives(appliance: Appliance, *, bootstrap: bool) -> tuple[s.UnpackArchive, ...]:
+    return tuple(
+        s.UnpackArchive(s.Source(appliance.directory / a.name), a.target_dir)
+        for a in appliance.archives
+        if a.bootstrap == bootstrap
+    )
+
+
+def _files(appliance: Appliance, *, bootstrap: bool) -> tuple[s.PlaceFile, ...]:
+    return tuple(
+        s.PlaceFile(
+            s.Source(appliance.directory / f.name),
+            f.target or f"/{Path(f.name).name}",
+            f.owner or "root:root",
+            f.permissions,
+        )
+        for f in appliance.files
+        if f.bootstrap == bootstrap
+    )
+
+
+def script_variables(appliance: Appliance) -> tuple[tuple[str, str], ...]:
+    """KIWI's `kiwi_*` variables, as `.profile` exports them to scripts."""
+    kind = appliance.type
+    pairs = {
+        "kiwi_align": "1048576",
+        "kiwi_iname": appliance.name,
+        "kiwi_displayname": appliance.displayname or appliance.name,
+        "kiwi_iversion": appliance.preferences.version,
+        "kiwi_type": kind.image,
+        "kiwi_firmware": kind.firmware,
+        "kiwi_format": kind.format or "",
+        "kiwi_cmdline": kind.kernelcmdline,
+        "kiwi_profiles": ",".join(appliance.profiles),
+        "kiwi_language": appliance.preferences.locale or "",
+        "kiwi_keytable": appliance.preferences.keytable or "",
+        "kiwi_timezone": appliance.preferences.timezone or "",
+        "kiwi_target_blocksize": str(kind.target_blocksize),
+        "kiwi_delete": " ".join(p.name for p in appliance.packages.delete),
+        "kiwi_uninstall": " ".join(p.name for p in appliance.packages.uninstall),
+        "kiwi_overlayroot": "true" if kind.overlay else "",
+    }
+    return tuple(sorted(pairs.items()))
+
+
+def _account(user: User) -> s.Account:
+    plain = user.password if user.pwdformat == "plain" else None
+    return s.Account(
+        name=user.name,
+        password=user.password if plain is None else None,
+        plain_password=plain,
+        uid=user.uid,
+        realname=user.realname,
+        home=user.home,
+        shell=user.shell,
+        groups=user.groups,
+    )
+
+
+def _customise(context: Context) -> s.Customise:
+    appliance = context.appliance
+    kind = appliance.type
+    overlay = kind.overlay is not None and kind.overlay.write_partition
+    return s.Customise(
+        tree=s.Output("packages"),
+        overlay_trees=tuple(s.Source(p) for p in appliance.overlay_trees),
+        archives=_archives(appliance, bootstrap=False),
+        files=_files(appliance, bootstrap=False),
+        accounts=tuple(_account(u) for u in appliance.users),
+        locale=appliance.preferences.locale,
+        keytable=appliance.preferences.keytable,
+        timezone=appliance.preferences.timezone,
+        hostname=appliance.name,
+        fstab=_fstab(appliance),
+        uninstall=tuple(p.name for p in appliance.packages.uninstall),
+        delete=tuple(p.name for p in appliance.packages.delete),
+        image_sources=_image_sources(context),
+        scripts=tuple((n, s.Source(p)) for n, p in appliance.scripts if n != "post_bootstrap"),
+        script_variables=script_variables(appliance),
+        script_network=appliance.preferences.script_network,
+        factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower() if overlay else None,
+        seed=context.seed,
+        epoch=context.epoch,
+    )
+
+
+def _fstab(appliance: Appliance) -> tuple[str, ...]:
+    """Writable partitions; what stands on dm-verity is mounted by the initrd."""
+    rows = []
+    for p in d.data_partitions(appliance.type):
+        if p.mountpoint and p.filesystem != d.SQUASHFS:
+            guid = d.partition_guid(appliance, p.name)
+            check = 2 if p.filesystem and p.filesystem.startswith("ext") else 0
+            rows.append(
+                f"PARTUUID={guid} {p.mountpoint} {p.filesystem} nosuid,nodev,noatime 0 {check}"
+            )
+    return tuple(rows)
+
+
+def _image_sources(context: Context) -> tuple[str, ...]:
+    """apt lines of the repositories that `imageinclude` or `imageonly` keeps in the image."""
+    rows = []
+    for repository in context.appliance.repositories:
+        if not (repository.imageinclude or repository.imageonly):
+            continue
+        uri = repository.path
+        if uri.startswith(DISTRO):
+            uri = context.mirrors.get(uri.removeprefix(DISTRO), "")
+        if uri.startswith(("http://", "https://")):
+            words = ["deb", uri, repository.distribution or "./", *repository.components]
+            rows.append(" ".join(words))
+    return tuple(rows)

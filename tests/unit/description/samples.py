@@ -1,0 +1,110 @@
+"""Descriptions the tests are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+X86 = """\
+<?xml version="1.0" encoding="utf-8"?>
+<image schemaversion="8.5" name="x86" displayname="Reference appliance">
+    <description type="system">
+        <author>kiwilite</author>
+        <contact>kiwilite@example.org</contact>
+        <specification>A verified root under an encrypted overlay</specification>
+    </description>
+    <profiles>
+        <profile name="default" description="Bootstraps from packages" import="true"/>
+        <profile name="bootstrapped" description="Bootstraps from an archive"/>
+        <profile name="development" description="Bootstrapped, plus tools">
+            <requires profile="bootstrapped"/>
+        </profile>
+    </profiles>
+    <preferences source_date_epoch="1700000000">
+        <version>1.0.2</version>
+        <packagemanager>apt</packagemanager>
+        <locale>en_US</locale>
+        <keytable>us</keytable>
+        <timezone>UTC</timezone>
+        <type image="oem" firmware="efi" filesystem="xfs" gpt_hybrid_mbr="true" efipartsize="64"
+              overlayroot="true" overlayroot_write_partition="true"
+              squashfscompression="zstd" squashfscompression_level="3"
+              verity_blocks="all" embed_verity_metadata="true" format="qcow2"
+              luks="insecure" luks_version="luks2" luks_unlock="embedded"
+              provisioning="firstboot" on_failure="reboot" target_blocksize="512"
+              kernelcmdline="console=ttyS0">
+            <bootloader name="systemd_boot" timeout="0"/>
+            <luksformat>
+                <option name="--cipher" value="aegis128-random"/>
+                <option name="--key-size" value="128"/>
+                <option name="--integrity" value="aead"/>
+                <option name="--integrity-no-wipe"/>
+            </luksformat>
+            <partitions>
+                <partition name="home" partition_name="home" size="256M" mountpoint="/home"
+                           filesystem="ext4"/>
+                <partition name="storage" partition_name="oci-storage" size="512"
+                           mountpoint="/var/lib/containers/storage" filesystem="xfs"/>
+                <partition name="preloaded" partition_name="oci-preloaded" size="1G"
+                           mountpoint="/var/lib/containers/loaded" filesystem="squashfs"
+                           label="LOADED"/>
+            </partitions>
+            <size unit="G">4</size>
+        </type>
+    </preferences>
+    <users>
+        <user name="root" password="$6$salt$hash" groups="root" id="0" home="/root"/>
+        <user name="admin" password="$6$salt$hash" groups="users,systemd-journal,lan:1234"
+              realname="Administrator" shell="/bin/bash"/>
+    </users>
+    <repository type="apt-deb" alias="debian" distribution="trixie"
+                components="main contrib" imageinclude="true">
+        <source path="distro:debian"/>
+    </repository>
+    <packages type="bootstrap" profiles="default">
+        <package name="ca-certificates"/>
+    </packages>
+    <packages type="bootstrap" profiles="bootstrapped" bootstrap_package="bootstrap-trixie"
+              bootstrap_digest="sha256:DIGEST">
+        <package name="ca-certificates"/>
+    </packages>
+    <packages type="image">
+        <package name="linux-image-cloud-amd64" arch="x86_64"/>
+        <package name="linux-image-cloud-arm64" arch="aarch64"/>
+        <package name="busybox-static"/>
+        <package name="cryptsetup"/>
+        <package name="xfsprogs"/>
+        <package name="openssh-server"/>
+        <package name="cryptsetup"/>
+        <file name="motd" target="/etc/motd" owner="root:root" permissions="0644"/>
+        <archive name="extra.tar.gz" target_dir="/opt"/>
+    </packages>
+    <packages type="oem">
+        <package name="systemd-boot-efi"/>
+    </packages>
+    <packages type="image" profiles="development">
+        <package name="vim"/>
+    </packages>
+    <packages type="delete">
+        <package name="apt"/>
+    </packages>
+</image>
+""".replace("DIGEST", "0123456789abcdef" * 4)
+"""Close to the reference appliance; needs `motd` and `extra.tar.gz` beside it."""
+
+
+def write(directory: Path, text: str, name: str = "appliance.kiwi") -> Path:
+    """`text` as a description file, with the files that X86 refers to."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "motd").write_text("hello\n")
+    (directory / "extra.tar.gz").write_bytes(b"")
+    file = directory / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def place(text: str, needle: str, occurrence: int = 1) -> tuple[int, int]:
+    """Line and column, from 1, of the given occurrence of `needle` in `text`."""
+    at = -1
+    for _ in range(occurrence):
+        at = text.index(needle, at + 1)
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)

@@ -1,0 +1,329 @@
+"""A small appliance for the initrd: a Debian tree, a disk made of it, and how to boot it.
+
+The root file system is a squashfs of a few megabytes whose /sbin/init is a script: it
+prints what it sees and powers off. So a boot costs seconds, and the whole way from
+kernel to init is real.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import random
+import re
+import shutil
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+from tiny_guest import cache_directory
+
+from kiwilite.boot import initrd
+from kiwilite.boot.mark import provisioning_mark
+from kiwilite.boot.policy import OverlayVolume, Policy, VerityDevice
+from kiwilite.vm.machine import Firmware, Machine, MachineSpec, start
+
+MIB = 1024 * 1024
+EPOCH = 1_700_000_000
+PACKAGES = (
+    "base-files",
+    "busybox-static",
+    "cryptsetup-bin",
+    "kmod",
+    "linux-image-cloud-amd64",
+    "util-linux",
+    "xfsprogs",
+)
+
+ROOT_PARTUUID = UUID("11111111-2222-4333-8444-000000000001")
+DATA_PARTUUID = UUID("11111111-2222-4333-8444-000000000002")
+OVERLAY_PARTUUID = UUID("11111111-2222-4333-8444-000000000003")
+VOLUME_ID = UUID("abcdef01-2345-4678-9abc-def012345678")
+KEY = b"insecure"
+
+# byte offset and size of the partitions
+ROOT = (1 * MIB, 32 * MIB)
+DATA = (33 * MIB, 4 * MIB)
+OVERLAY = (40 * MIB, 352 * MIB)
+DISK_BYTES = 394 * MIB
+
+FORMAT = (
+    ("--cipher", "aegis128-random"),
+    ("--key-size", "128"),
+    ("--integrity", "aead"),
+    ("--sector-size", "4096"),
+    ("--pbkdf", "pbkdf2"),
+    ("--pbkdf-force-iterations", "1000"),
+)
+
+_INIT = """#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin DM_DISABLE_UDEV=1
+echo "INIT: reached"
+dmesg -n 1
+cat /etc/note 2>/dev/null || echo "note: none"
+while read -r mount; do echo "mount: $mount"; done </proc/mounts
+veritysetup status verityRoot
+veritysetup status data
+cryptsetup status luks
+echo "mapper: $(busybox ls /dev/mapper | busybox tr '\\n' ' ')"
+for file in /blob /data/file; do
+    if sum=$(busybox sha256sum "$file"); then echo "sha256: $sum"; else echo "error: $file"; fi
+done
+read -r cmdline </proc/cmdline
+for word in $cmdline; do
+    case $word in note=*) echo "note: ${word#note=}" >/etc/note && sync ;; esac
+done
+echo "INIT: done"
+busybox poweroff -f
+"""
+
+
+def host_mirror() -> str:
+    """The mirror this host uses for Debian."""
+    uris = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
+        capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    return next(uri for uri in uris if "security" not in uri)
+
+
+def debian_tree() -> Path:
+    """An unpacked Debian 13 with a kernel and what the initrd takes; made once and kept."""
+    key = hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:12]
+    tree = cache_directory() / f"trixie-{key}"
+    with tree.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tree.is_dir():
+            _make_tree(tree)
+    return tree
+
+
+def _make_tree(tree: Path) -> None:
+    work = tree.with_name(f".{tree.name}.{os.getpid()}")
+    shutil.rmtree(work, ignore_errors=True)
+    keyring = "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg"
+    include = "--include=" + ",".join(PACKAGES)
+    # unpacked only: the kernel's set-up would build the distribution's own initrd
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--variant=extract", include, keyring, "trixie", work,
+         host_mirror()],
+        check=True,
+    )  # fmt: skip
+    subprocess.run(["depmod", "-b", work, _kernel_version(work)], check=True)
+    work.rename(tree)
+
+
+def _kernel_version(tree: Path) -> str:
+    (directory,) = (tree / "usr/lib/modules").iterdir()
+    return directory.name
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a boot showed: the console's text, seconds until init got control (None: never)."""
+
+    text: str
+    handed_over_after: float | None
+
+    @property
+    def reached_init(self) -> bool:
+        return "INIT: reached" in self.text
+
+    @property
+    def was_given_a_shell(self) -> bool:
+        return re.search(r"^[~/][^\n]* # ", self.text, re.M) is not None
+
+    def status(self, of: str, field: str) -> str:
+        """A field of `cryptsetup status` or `veritysetup status`."""
+        section = self.text.partition(f"/dev/mapper/{of} is active")[2]
+        match = re.search(rf"^  {re.escape(field)}: +(.+)$", section, re.M)
+        assert match, f"{of} has no {field} in:\n{self.text}"
+        return match.group(1).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Appliance:
+    """A kernel, the large archive, a policy and a disk."""
+
+    kernel: Path
+    archive: bytes
+    policy: Policy
+    disk: Path
+    blob: bytes
+    key: bytes = KEY
+
+    @property
+    def root_hash(self) -> str:
+        return self.policy.verity[0].root_hash
+
+    def copy(self, directory: Path) -> Appliance:
+        """The same with a disk of its own."""
+        disk = directory / "disk.raw"
+        subprocess.run(["cp", "--sparse=always", self.disk, disk], check=True)
+        return replace(self, disk=disk)
+
+    def with_policy(self, **changes: object) -> Appliance:
+        return replace(self, policy=replace(self.policy, **changes))  # type: ignore[arg-type]
+
+    @contextmanager
+    def start(self, *words: str, roothash: str | None = None) -> Iterator[Machine]:
+        """Start the kernel with these words on its command line."""
+        image = self.disk.with_suffix(".initrd")
+        image.write_bytes(initrd.policy_archive(self.policy, self.key, epoch=EPOCH) + self.archive)
+        line = f"console=ttyS0 panic=-1 roothash={roothash or self.root_hash} {' '.join(words)}"
+        spec = MachineSpec(
+            image=self.disk,
+            image_format="raw",
+            kernel=self.kernel,
+            initrd=image,
+            cmdline=line,
+            firmware=Firmware.BIOS,
+            memory_mib=1024,
+        )
+        with start(spec) as machine:
+            yield machine
+
+    def boot(self, *words: str, roothash: str | None = None) -> Outcome:
+        """Boot until the guest powers off, or the hook has failed."""
+        begin = time.monotonic()
+        with self.start(*words, roothash=roothash) as machine:
+            console = machine.console
+            end = r"handing over|rebooting in|kiwilite: halting|a shell, because|Kernel panic"
+            handed_over = console.expect(end, timeout=240).group() == "handing over"
+            seconds = time.monotonic() - begin
+            if handed_over:
+                console.expect(r"INIT: done|Kernel panic", timeout=120)
+            else:
+                time.sleep(2)  # whatever wrongly came next would show now
+            return Outcome(console.text, seconds if handed_over else None)
+
+    def boot_until(self, pattern: str, delay: float, *words: str) -> None:
+        """Boot, and end the machine abruptly `delay` seconds after `pattern` appeared."""
+        with self.start(*words) as machine:
+            machine.console.expect(pattern, timeout=240)
+            time.sleep(delay)
+
+    def read(self, offset: int, size: int) -> bytes:
+        with self.disk.open("rb") as disk:
+            disk.seek(offset)
+            return disk.read(size)
+
+    def write(self, offset: int, data: bytes) -> None:
+        with self.disk.open("r+b") as disk:
+            disk.seek(offset)
+            disk.write(data)
+
+    def flip_bit(self, offset: int) -> None:
+        self.write(offset, bytes([self.read(offset, 1)[0] ^ 1]))
+
+    def change_header(self, *command: str) -> None:
+        """Run a cryptsetup command on the header of the overlay's partition."""
+        header = self.disk.with_suffix(".header")
+        header.write_bytes(self.read(OVERLAY[0], 17 * MIB))
+        subprocess.run(["cryptsetup", *command, header], check=True)
+        self.write(OVERLAY[0], header.read_bytes())
+
+    def overlay_block(self, block: int) -> int:
+        """Byte offset on the disk of a 4096-byte data block below the first 16 MiB."""
+        start = OVERLAY[0] + 16 * MIB
+        superblock = self.read(start, 4096)
+        assert superblock.startswith(b"integrt\0")
+        tag = int.from_bytes(superblock[10:12], "little")
+        sections = int.from_bytes(superblock[12:16], "little")
+        journal = 8 + sections * 264  # sectors; 264 per section with tags of up to 56 bytes
+        return start + journal * 512 + (tag << 12) + block * 4096
+
+
+def make_appliance(directory: Path) -> Appliance:
+    """The appliance with a disk as it comes from the factory."""
+    tree = debian_tree()
+    version = _kernel_version(tree)
+    raw = initrd.build(tree, version, epoch=EPOCH)
+    archive = subprocess.run(["zstd", "-9", "-c"], input=raw, capture_output=True, check=True)
+    blob = random.Random(1).randbytes(256 * 1024)
+    root = _make_root(tree, version, directory / "root", blob)
+    data = directory / "data"
+    data.mkdir()
+    (data / "file").write_bytes(b"data in a verified partition\n" * 1000)
+    disk = directory / "disk.raw"
+    _make_table(disk)
+    devices = (
+        _write_verity(disk, "verityRoot", ROOT_PARTUUID, ROOT, "/", root, directory),
+        _write_verity(disk, "data", DATA_PARTUUID, DATA, "/data", data, directory),
+    )
+    volume = OverlayVolume("luks", OVERLAY_PARTUUID, VOLUME_ID, "xfs", FORMAT)
+    policy = Policy("tiny", "1.0", devices, volume, (), "reboot")
+    kernel = tree / f"boot/vmlinuz-{version}"
+    appliance = Appliance(kernel, archive.stdout, policy, disk, blob)
+    appliance.write(OVERLAY[0], provisioning_mark(VOLUME_ID))
+    return appliance
+
+
+def _make_root(tree: Path, version: str, root: Path, blob: bytes) -> Path:
+    """The initrd's own programs make a root file system that can tell what it sees."""
+    for name in ("dev", "proc", "sys", "run", "etc", "data", "tmp"):
+        (root / name).mkdir(parents=True)
+    for entry in initrd.collect(tree, version):
+        path = root / entry.path
+        if "lib/modules" in entry.path or entry.path in ("init", "kiwilite-root"):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if stat.S_ISLNK(entry.mode):
+            path.symlink_to(entry.data.decode())
+        elif stat.S_ISREG(entry.mode):
+            path.write_bytes(entry.data)
+            path.chmod(stat.S_IMODE(entry.mode))
+    script = root / "usr/sbin/init"
+    script.write_text(_INIT)
+    script.chmod(0o755)
+    (root / "blob").write_bytes(blob)
+    return root
+
+
+def _make_table(disk: Path) -> None:
+    with disk.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    lines = ["label: gpt", "unit: sectors"]
+    for (offset, size), uuid in (
+        (ROOT, ROOT_PARTUUID), (DATA, DATA_PARTUUID), (OVERLAY, OVERLAY_PARTUUID)
+    ):  # fmt: skip
+        lines.append(f"start={offset // 512}, size={size // 512}, uuid={uuid}")
+    table = "\n".join(lines) + "\n"
+    subprocess.run(["sfdisk", "--quiet", disk], input=table, text=True, check=True)
+
+
+def _write_verity(
+    disk: Path,
+    mapping: str,
+    partuuid: UUID,
+    place: tuple[int, int],
+    mountpoint: str,
+    source: Path,
+    directory: Path,
+) -> VerityDevice:
+    """A squashfs of `source` with its hash tree behind it, by the reference tools."""
+    image = directory / f"{mapping}.img"
+    subprocess.run(
+        ["mksquashfs", source, image, "-quiet", "-no-progress", "-comp", "zstd", "-all-root"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    size = -(-image.stat().st_size // 4096) * 4096
+    os.truncate(image, size)
+    shown = subprocess.run(
+        ["veritysetup", "format", f"--hash-offset={size}", image, image],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    root_hash = re.search(r"Root hash:\s+(\S+)", shown)
+    assert root_hash
+    assert image.stat().st_size <= place[1]
+    with disk.open("r+b") as file:
+        file.seek(place[0])
+        file.write(image.read_bytes())
+    return VerityDevice(mapping, partuuid, root_hash.group(1), size, mountpoint, "squashfs")
