@@ -229,15 +229,46 @@ class Appliance:
         subprocess.run(["cryptsetup", *command, header], check=True)
         self.write(OVERLAY[0], header.read_bytes())
 
-    def overlay_block(self, block: int) -> int:
-        """Byte offset on the disk of a 4096-byte data block below the first 16 MiB."""
+    def replace_header(self, *options: str) -> None:
+        """Put a LUKS2 header in place that our key opens, formatted with `options`."""
+        header = self.disk.with_suffix(".header")
+        key = self.disk.with_suffix(".key")
+        key.write_bytes(self.key)
+        header.write_bytes(bytes(20 * MIB))
+        subprocess.run(
+            ["cryptsetup", "luksFormat", "--batch-mode", "--type", "luks2", *options,
+             "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000", "--label", str(VOLUME_ID),
+             "--subsystem", "kiwilite-ready", "--key-file", key, header],
+            check=True,
+        )  # fmt: skip
+        self.write(OVERLAY[0], header.read_bytes()[: 16 * MIB])
+
+    def patch_header(self, old: bytes, new: bytes) -> None:
+        """Replace text of the same length in both headers, checksums made right again."""
+        assert len(old) == len(new)
+        for offset in (OVERLAY[0], OVERLAY[0] + 16384):
+            header = bytearray(self.read(offset, 16384).replace(old, new))
+            assert new in header
+            header[448:512] = bytes(64)
+            header[448:480] = hashlib.sha256(header).digest()
+            self.write(offset, bytes(header))
+
+    def damage_file_system(self) -> None:
+        """Flip a bit in the volume's first block, and in every block of the journal.
+
+        dm-integrity writes what its journal holds to its place when it opens the
+        volume: a flip in the place alone would be repaired.
+        """
         start = OVERLAY[0] + 16 * MIB
         superblock = self.read(start, 4096)
         assert superblock.startswith(b"integrt\0")
         tag = int.from_bytes(superblock[10:12], "little")
         sections = int.from_bytes(superblock[12:16], "little")
-        journal = 8 + sections * 264  # sectors; 264 per section with tags of up to 56 bytes
-        return start + journal * 512 + (tag << 12) + block * 4096
+        # 264 sectors per section (tags of up to 56 bytes): 8 of entries, 32 blocks of 8
+        self.flip_bit(start + (8 + sections * 264) * 512 + (tag << 12))
+        for section in range(sections):
+            for block in range(32):
+                self.flip_bit(start + (8 + section * 264 + 8 + block * 8) * 512 + 100)
 
 
 def make_appliance(directory: Path) -> Appliance:
