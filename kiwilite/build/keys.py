@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kiwilite.build.kinds import KINDS, Kind
+from kiwilite.build.modes import meant_mode
 from kiwilite.errors import HostError, KiwiliteError
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.steps import Output, Source, outputs_of, plain, sources_of
@@ -38,7 +39,7 @@ def digest_source(path: Path) -> str:
     total = hashlib.sha256()
     for entry in [path, *sorted(path.rglob("*"))] if path.is_dir() else [path]:
         status = entry.lstat()
-        mode = stat.S_IMODE(status.st_mode)
+        mode = meant_mode(status.st_mode)
         name = entry.relative_to(path)
         if stat.S_ISLNK(status.st_mode):
             what = f"link {entry.readlink()}"

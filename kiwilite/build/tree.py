@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from kiwilite.build.job import Job
+from kiwilite.build.modes import meant_mode
 from kiwilite.errors import StageFailed
 from kiwilite.plan.steps import PlaceFile, UnpackArchive
 
@@ -76,11 +77,11 @@ def overlay(source: Path, tree: Path) -> None:
             target = inside(tree, str(path.relative_to(source)))
             if not target.is_dir():
                 target.mkdir(parents=True)
-                target.chmod(path.stat().st_mode & 0o7777)
+                target.chmod(meant_mode(path.stat().st_mode))
         else:
             _make_room(target)
             shutil.copyfile(path, target)
-            target.chmod(path.stat().st_mode & 0o7777)
+            target.chmod(meant_mode(path.stat().st_mode))
 
 
 def _make_room(target: Path) -> None:
@@ -99,7 +100,7 @@ def place_file(job: Job, tree: Path, item: PlaceFile) -> None:
     shutil.copyfile(source, target)
     user, _, group = item.owner.partition(":")
     os.chown(target, _number(tree, "passwd", user), _number(tree, "group", group or user))
-    target.chmod(item.mode if item.mode is not None else source.stat().st_mode & 0o7777)
+    target.chmod(item.mode if item.mode is not None else meant_mode(source.stat().st_mode))
 
 
 def _number(tree: Path, table: str, name: str) -> int:
@@ -110,11 +111,3 @@ def _number(tree: Path, table: str, name: str) -> int:
         if fields[0] == name:
             return int(fields[2])
     raise StageFailed(f"the image has no {'user' if table == 'passwd' else table} called {name}")
-
-
-def forget_host(tree: Path) -> None:
-    """Remove what tools copy from the build host into a fresh tree."""
-    for name in ("etc/hostname", "etc/resolv.conf"):
-        (tree / name).unlink(missing_ok=True)
-    for path in [tree / "etc/apt/sources.list", *(tree / "etc/apt/sources.list.d").glob("*")]:
-        path.unlink(missing_ok=True)

@@ -77,7 +77,15 @@ for file in /blob /data/file; do
 done
 read -r cmdline </proc/cmdline
 for word in $cmdline; do
-    case $word in note=*) echo "note: ${word#note=}" >/etc/note && sync ;; esac
+    case $word in
+    note=*) echo "note: ${word#note=}" >/etc/note && sync ;;
+    inspect)
+        printf insecure | cryptsetup open --key-file - /dev/vda3 luks
+        mount -t xfs /dev/mapper/luks /mnt && umount /mnt # its log is empty now
+        blkid -p /dev/mapper/luks >/dev/null; echo "blkid: $?"
+        xfs_repair -n /dev/mapper/luks >/dev/null 2>&1; echo "xfs_repair: $?"
+        ;;
+    esac
 done
 echo "INIT: done"
 busybox poweroff -f
@@ -298,9 +306,10 @@ def make_appliance(directory: Path) -> Appliance:
 
 def _make_root(tree: Path, version: str, root: Path, blob: bytes) -> Path:
     """The initrd's own programs make a root file system that can tell what it sees."""
-    for name in ("dev", "proc", "sys", "run", "etc", "data", "tmp"):
+    for name in ("dev", "proc", "sys", "run", "etc", "data", "mnt", "tmp"):
         (root / name).mkdir(parents=True)
-    for entry in initrd.collect(tree, version):
+    programs = (*initrd.PROGRAMS, "blkid", "xfs_repair")
+    for entry in initrd.collect(tree, version, programs=programs):
         path = root / entry.path
         if "lib/modules" in entry.path or entry.path in ("init", "kiwilite-root"):
             continue

@@ -89,6 +89,13 @@ def test_second_boot_opens_the_volume_and_finds_what_was_written(
     assert "luks_dif" in outcome.text.partition("mapper: ")[2]
 
 
+def test_a_provisioned_volume_is_whole_for_blkid_and_xfs_repair(used: Appliance) -> None:
+    switch = "rd.root.overlay.temporary"
+    outcome = used.with_policy(switches=(switch,)).boot(switch, "inspect")
+    assert "blkid: 0" in outcome.text
+    assert "xfs_repair: 0" in outcome.text
+
+
 def test_a_blank_partition_is_provisioned(fresh: Appliance) -> None:
     fresh.write(OVERLAY[0], bytes(len(provisioning_mark(VOLUME_ID))))
     outcome = fresh.boot()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kiwilite.build.fresh import forget_host
 from kiwilite.build.job import Job
 from kiwilite.build.sources import source_line, unreachable
-from kiwilite.build.tree import forget_host
 from kiwilite.errors import StageFailed
 from kiwilite.plan.steps import AptSource, Bootstrap
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kiwilite.build.fresh import forget_host
 from kiwilite.build.job import Job
-from kiwilite.build.tree import forget_host, unpack
+from kiwilite.build.tree import unpack
 from kiwilite.plan.steps import UnpackBootstrap
 
 
