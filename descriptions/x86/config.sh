@@ -17,6 +17,6 @@ ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf
 cat >>/etc/os-release <<END
 VARIANT="kiwilite reference appliance"
 VARIANT_ID=x86
-IMAGE_ID=$kiwi_iname
-IMAGE_VERSION=$kiwi_iversion
+IMAGE_ID=${kiwi_iname:?}
+IMAGE_VERSION=${kiwi_iversion:?}
 END

@@ -32,7 +32,7 @@ def set_up_accounts(
             run_in_tree(job, tree, command, environment=environment)
         password = account.password
         if account.plain_password is not None:
-            password = hashed_password(account.plain_password, seed, account.name)
+            password = hashed_password(account.plain_password.text, seed, account.name)
         if password is not None:
             _set_password(tree / "etc/shadow", account.name, password)
 

@@ -27,6 +27,7 @@ DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 def main(argv: list[str]) -> int:
     """Enter, run, and exit with the command's status."""
+    sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     spec_fd, gate_fd, up_fd = (int(a) for a in argv)
     with os.fdopen(spec_fd, "rb") as stream:
         spec = json.loads(stream.read())
@@ -76,8 +77,10 @@ def _become_root() -> None:
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
-    # Changing ids made /proc/self belong to the outer root; the binds go through it.
+    # Changing ids made /proc/self belong to the outer root, where the binds go through, and
+    # cut the cord that ends us with our parent.
     sc.prctl(sc.PR_SET_DUMPABLE, 1)
+    sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.umask(0o022)
 
 

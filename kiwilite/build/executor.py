@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kiwilite.build.children import attended, end_all
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.keys import ToolDigests, find_tool, key_of, kind_of
 from kiwilite.build.sandbox import Bind, run_inside
@@ -99,7 +100,12 @@ def execute(keyed: Keyed, wanted: Sequence[str], site: Site, watcher: Watcher) -
                     name = running.pop(future)
                     future.result()
                     order.done(name)
+        except KiwiliteError:
+            for future in running:
+                future.cancel()
+            raise
         except BaseException:
+            end_all()
             for future in running:
                 future.cancel()
             raise
@@ -147,14 +153,11 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
                 **BASE_ENVIRONMENT,
                 "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
             }
-            status = subprocess.run(
-                command,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=False,
-            ).returncode
+            child = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+            with attended(child):
+                status = child.wait()
     if status != 0:
         raise _failure(node, folder, status, site.store)
     for name in ("job", "sources", "scratch"):

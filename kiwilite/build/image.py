@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ from kiwilite.build import bootstrap_archive
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
 from kiwilite.build.keys import digest_file
-from kiwilite.build.mirrors import check_known, host_mirrors
+from kiwilite.build.mirrors import check_known, host_mirrors, resolve
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
 from kiwilite.description.model import Appliance
-from kiwilite.errors import KiwiliteError, UsageError
+from kiwilite.errors import KiwiliteError, SourceUnreachable, UsageError
 from kiwilite.ondisk.sparse import copy_sparse
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
@@ -111,8 +112,9 @@ def build(
     tell: Callable[[str], None],
 ) -> Result:
     """Build what is missing and put the results into `target`, each file atomically."""
-    plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
-    execute(keyed, wanted_nodes(plan), site, watcher)
+    with _placed(appliance, site):
+        plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
+        execute(keyed, wanted_nodes(plan), site, watcher)
     disk = keyed.output(site.store, plan.disk)
     sources = _published(plan, keyed, site.store)
     names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
@@ -128,6 +130,22 @@ def build(
         changed=changed,
         packages_age=time.time() - selected,
     )
+
+
+@contextlib.contextmanager
+def _placed(appliance: Appliance, site: Site) -> Iterator[None]:
+    """Say at which line the repository stands that could not be had."""
+    try:
+        yield
+    except SourceUnreachable as error:
+        blamed = [
+            str(r.span)
+            for r in appliance.repositories
+            if (resolve(r.path, site.mirrors) or r.path) in error.message
+            and (r.distribution or "") in error.message
+        ]
+        lines = blamed or [str(r.span) for r in appliance.repositories]
+        raise SourceUnreachable(error.message, where=lines[0], hint=error.hint) from error
 
 
 def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, Path]]:

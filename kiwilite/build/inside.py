@@ -10,9 +10,11 @@ import errno
 import importlib
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
+from kiwilite.build import syscalls as sc
 from kiwilite.build.job import DISK_FULL
 from kiwilite.errors import KiwiliteError, NoSpace
 
@@ -20,6 +22,7 @@ from kiwilite.errors import KiwiliteError, NoSpace
 def main(job_file: str) -> int:
     """Carry out the step; 0 on success, 1 with `failure` written, 2 on a defect (traceback)."""
     os.umask(0o022)
+    sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     path = Path(job_file)
     module, step, job = pickle.loads(path.read_bytes())
     try:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal
 
+from kiwilite.build.children import attended
 from kiwilite.errors import HostError
 
 Access = Literal["read-only", "read-write"]
@@ -162,7 +163,7 @@ def run_inside(
         pass_fds=fds,
         start_new_session=True,
     )
-    try:
+    with attended(child):
         for fd in fds:
             os.close(fd)
         with os.fdopen(spec_write, "wb") as stream, contextlib.suppress(BrokenPipeError):
@@ -170,10 +171,6 @@ def run_inside(
         with os.fdopen(up_read, "rb") as status:
             _follow(child, status, go_write, uids, gids)
         return Finished(child.wait())
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
 
 
 def _follow(

@@ -12,6 +12,7 @@ from pathlib import Path
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
 from kiwilite.errors import StageFailed
+from kiwilite.plan.steps import Source
 
 HELPERS = Path(__file__).parent / "image_files" / "kconfig"
 
@@ -38,8 +39,9 @@ def _profile(tree: Path, variables: tuple[tuple[str, str], ...]) -> Iterator[Non
         kconfig.unlink(missing_ok=True)
 
 
-def run_script(job: Job, tree: Path, name: str, script: Path, scripting: Scripting) -> None:
+def run_script(job: Job, tree: Path, name: str, source: Source, scripting: Scripting) -> None:
     """Run NAME.sh: directly where it is executable, else through bash. StageFailed if it fails."""
+    script = job.source(source)
     inside = f"/run/kiwilite/{name}.sh"
     shell = "/bin/bash" if (tree / "bin/bash").exists() else "/bin/sh"
     command = [inside] if os.access(script, os.X_OK) else [shell, inside]
@@ -56,5 +58,5 @@ def run_script(job: Job, tree: Path, name: str, script: Path, scripting: Scripti
             )
         except StageFailed as error:
             raise StageFailed(
-                f"{name}.sh failed: {error.message}", where=f"{name}.sh", hint=error.hint
+                f"the script failed: {error.message}", where=str(source.path), hint=error.hint
             ) from error

@@ -1,8 +1,18 @@
-"""The programs a build calls: what each is for, and the Debian package that has it."""
+"""What kiwilite needs of a host: each program or file, what for, and the Debian package with it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Use(Enum):
+    """Who cannot do without it."""
+
+    BUILD = "builds"
+    USER_BUILD = "builds by an ordinary user"
+    VM = "virtual machines"
+    TEST = "the tests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +23,20 @@ class Tool:
     package: str
     purpose: str
     version: str | None = "--version"
+    use: Use = Use.BUILD
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """Something needed that is not a program: one file that fits `pattern` is enough.
+
+    `pattern` is a glob below `/`, without the leading slash.
+    """
+
+    name: str
+    package: str
+    purpose: str
+    pattern: str
 
 
 TOOLS = (
@@ -20,8 +44,8 @@ TOOLS = (
     Tool("apt-get", "apt", "downloads packages for mmdebstrap"),
     Tool("dpkg", "dpkg", "unpacks packages"),
     Tool("dpkg-deb", "dpkg", "unpacks packages"),
-    Tool("newuidmap", "uidmap", "gives an ordinary user the ids of a tree", None),
-    Tool("newgidmap", "uidmap", "gives an ordinary user the ids of a tree", None),
+    Tool("newuidmap", "uidmap", "gives the namespace its user ids", None, Use.USER_BUILD),
+    Tool("newgidmap", "uidmap", "gives the namespace its group ids", None, Use.USER_BUILD),
     Tool("tar", "tar", "archives and overlay trees"),
     Tool("zstd", "zstd", "compresses the initrd and bootstrap archives"),
     Tool("mksquashfs", "squashfs-tools", "the verified root", "-version"),
@@ -29,13 +53,29 @@ TOOLS = (
     Tool("debugfs", "e2fsprogs", "pins time stamps in ext4", "-V"),
     Tool("mkfs.xfs", "xfsprogs", "XFS partitions", "-V"),
     Tool("xfs_repair", "xfsprogs", "checks a filled XFS", "-V"),
-    Tool("mkfs.vfat", "dosfstools", "the EFI system partition", "--help"),
+    Tool("mkfs.vfat", "dosfstools", "the EFI system partition", None),
     Tool("mcopy", "mtools", "files in the EFI system partition"),
     Tool("mmd", "mtools", "folders in the EFI system partition"),
     Tool("qemu-img", "qemu-utils", "qcow2 and other disk formats"),
-    Tool("veritysetup", "cryptsetup-bin", "checks hash trees in the tests"),
-    Tool("qemu-system-x86_64", "qemu-system-x86", "boots images (run_x86, tests)"),
-    Tool("swtpm", "swtpm", "a TPM for the VM"),
+    Tool("qemu-system-x86_64", "qemu-system-x86", "boots images (run_x86)", use=Use.VM),
+    Tool("swtpm", "swtpm", "a TPM for the machine", use=Use.VM),
+    Tool("veritysetup", "cryptsetup-bin", "checks our hash trees", use=Use.TEST),
+    Tool("depmod", "kmod", "puts test guests together", use=Use.TEST),
+)
+
+DATA_FILES = (
+    DataFile(
+        "libfaketime",
+        "libfaketime",
+        "gives XFS its time stamps",
+        "usr/lib/*/faketime/libfaketime.so.1",
+    ),
+    DataFile(
+        "Debian's archive keys",
+        "debian-archive-keyring",
+        "check packages of distro:debian",
+        "usr/share/keyrings/debian-archive-keyring.*",
+    ),
 )
 
 PACKAGE_OF = {tool.name: tool.package for tool in TOOLS}

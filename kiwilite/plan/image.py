@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from kiwilite.description.model import ImageType, PartitionElement
+from kiwilite.description.model import Appliance, ImageType, PartitionElement
 from kiwilite.plan import disk as d
 from kiwilite.plan import steps as s
 from kiwilite.plan.identity import derived_hex, derived_uuid, derived_volume_id
@@ -130,8 +130,15 @@ def _overlay_target(context: Context) -> s.OverlayTarget | None:
         volume_id=derived_uuid(context.seed, "overlay volume"),
         filesystem=overlay.filesystem,
         format_options=overlay.luks.options,
-        passphrase=overlay.luks.passphrase,
+        passphrase=_passphrase(context.appliance, overlay.luks.passphrase),
     )
+
+
+def _passphrase(appliance: Appliance, text: str) -> s.Secret | s.Source:
+    """The passphrase as written, or the file it is referred to by."""
+    if text.startswith("file://"):
+        return s.Source(appliance.directory / text.removeprefix("file://"))
+    return s.Secret(text)
 
 
 def _uki(context: Context) -> s.Uki:

@@ -11,12 +11,19 @@ Sizes are bytes, time stamps seconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from kiwilite.plan.partitions import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A text that no report, log or picture may show."""
+
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,7 @@ class Account:
 
     name: str
     password: str | None
-    plain_password: str | None
+    plain_password: Secret | None
     uid: int | None
     realname: str | None
     home: str | None
@@ -237,7 +244,7 @@ class OverlayTarget:
     volume_id: UUID
     filesystem: str
     format_options: tuple[tuple[str, str], ...]
-    passphrase: str
+    passphrase: Secret | Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,7 +354,13 @@ def sources_of(step: Step) -> tuple[Source, ...]:
 
 
 def plain(value: Any, names: Mapping[Any, str] | None = None) -> Any:
-    """`value` as JSON data; `names` replaces outputs and sources (by their keys, say)."""
+    """`value` as JSON data, for people without `names`, for keys with them.
+
+    `names` replaces outputs and sources by what identifies their content. Without it
+    secrets are left out.
+    """
+    if isinstance(value, Secret):
+        return {"Secret": value.text if names is not None else "not shown"}
     if names is not None and isinstance(value, Output | Source):
         return names[value]
     if is_dataclass(value) and not isinstance(value, type):

@@ -129,7 +129,7 @@ def _account(user: User) -> s.Account:
     return s.Account(
         name=user.name,
         password=user.password if plain is None else None,
-        plain_password=plain,
+        plain_password=None if plain is None else s.Secret(plain),
         uid=user.uid,
         realname=user.realname,
         home=user.home,

@@ -35,7 +35,7 @@ def run(step: Customise, job: Job) -> None:
     for item in step.files:
         place_file(job, tree, item)
     scripting = Scripting(step.script_variables, step.script_network, step.epoch)
-    scripts = {name: job.source(source) for name, source in step.scripts}
+    scripts = dict(step.scripts)
     if "config" in scripts:
         run_script(job, tree, "config", scripts["config"], scripting)
     _remove_packages(job, tree, step)

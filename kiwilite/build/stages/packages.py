@@ -25,7 +25,7 @@ def run(step: Packages, job: Job) -> None:
         place_file(job, tree, item)
     scripting = Scripting(step.script_variables, step.script_network, step.epoch)
     if step.post_bootstrap:
-        run_script(job, tree, "post_bootstrap", job.source(step.post_bootstrap), scripting)
+        run_script(job, tree, "post_bootstrap", step.post_bootstrap, scripting)
     _provide_initrd(job, tree)
     apt.write_sources(job, tree, step.sources)
     apt.update(job, tree, step.sources)

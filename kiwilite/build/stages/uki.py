@@ -11,7 +11,7 @@ from kiwilite.boot.uki import Uki as UkiImage
 from kiwilite.boot.uki import UkiProfile, assemble
 from kiwilite.build.job import Job
 from kiwilite.plan.partitions import round_up
-from kiwilite.plan.steps import OverlayTarget, Uki, VerityTarget
+from kiwilite.plan.steps import OverlayTarget, Secret, Uki, VerityTarget
 
 
 def run(step: Uki, job: Job) -> None:
@@ -26,7 +26,7 @@ def run(step: Uki, job: Job) -> None:
         switches=step.switches,
         on_failure=cast(OnFailure, step.on_failure),
     )
-    key = step.overlay.passphrase.encode() if step.overlay else None
+    key = _key(step.overlay, job) if step.overlay else None
     root_hash = next(d.root_hash for d in devices if d.mountpoint == "/")
     uki = UkiImage(
         linux=(boot / "vmlinuz").read_bytes(),
@@ -40,6 +40,13 @@ def run(step: Uki, job: Job) -> None:
     )
     (job.out / "uki.efi").write_bytes(assemble((boot / "stub.efi").read_bytes(), uki))
     (job.out / "roothash").write_text(f"{root_hash}\n")
+
+
+def _key(target: OverlayTarget, job: Job) -> bytes:
+    """The key file's bytes; the line end an editor leaves is no part of a passphrase."""
+    if isinstance(target.passphrase, Secret):
+        return target.passphrase.text.encode()
+    return job.source(target.passphrase).read_bytes().removesuffix(b"\n")
 
 
 def _device(target: VerityTarget, job: Job) -> VerityDevice:

@@ -40,11 +40,11 @@ X86 = """\
                 <option name="--integrity-no-wipe"/>
             </luksformat>
             <partitions>
-                <partition name="home" partition_name="home" size="256M" mountpoint="/home"
+                <partition name="home" size="256M" mountpoint="/home"
                            filesystem="ext4"/>
-                <partition name="storage" partition_name="oci-storage" size="512"
+                <partition name="oci-storage" size="512"
                            mountpoint="/var/lib/containers/storage" filesystem="xfs"/>
-                <partition name="preloaded" partition_name="oci-preloaded" size="1G"
+                <partition name="oci-preloaded" size="1G"
                            mountpoint="/var/lib/containers/loaded" filesystem="squashfs"
                            label="LOADED"/>
             </partitions>
@@ -108,3 +108,34 @@ def place(text: str, needle: str, occurrence: int = 1) -> tuple[int, int]:
     for _ in range(occurrence):
         at = text.index(needle, at + 1)
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+
+
+def minimal(
+    *,
+    top: str = "",
+    preferences: str = "<version>1.0.0</version>",
+    type_attributes: str = "",
+    type_children: str = "",
+    packages: str = "",
+) -> str:
+    """A small valid description; each part is put in on lines of its own."""
+    return f"""\
+<image schemaversion="8.5" name="small">
+<description type="system">
+<author>a</author><contact>c</contact><specification>s</specification>
+</description>
+<preferences>
+{preferences}
+<type image="oem" firmware="uefi" filesystem="ext4" overlayroot="true"
+{type_attributes}>
+{type_children}
+</type>
+</preferences>
+{top}
+<packages type="image">
+<package name="linux-image-amd64"/><package name="busybox"/><package name="cryptsetup-bin"/>
+<package name="systemd-boot-efi"/><package name="xfsprogs"/>
+{packages}
+</packages>
+</image>
+"""
