@@ -8,30 +8,24 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kiwilite import __version__
 from kiwilite.build import bootstrap_archive
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
-from kiwilite.build.keys import digest_file
 from kiwilite.build.mirrors import check_known, host_mirrors, resolve
+from kiwilite.build.publish import is_up_to_date, publish, remember
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
 from kiwilite.description.model import Appliance
 from kiwilite.errors import KiwiliteError, SourceUnreachable, UsageError
-from kiwilite.ondisk.sparse import copy_sparse
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
 from kiwilite.plan.steps import plain
 from kiwilite.plan.trees import apt_sources
-
-RESULT = "kiwilite.result.json"
-SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +113,10 @@ def build(
     sources = _published(plan, keyed, site.store)
     names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
     identity = {kind: keyed.keys[node] for kind, (node, _) in sources.items()}
-    changed = not _up_to_date(target, identity)
+    changed = not is_up_to_date(target, identity, site.store)
     if changed:
-        _publish(plan, {k: path for k, (_, path) in sources.items()}, names, identity, target)
+        publish(plan, {k: path for k, (_, path) in sources.items()}, names, target)
+        remember(target, identity, [*names.values()], site.store)
     selected = (site.store.entries / keyed.keys["packages"] / "about.json").stat().st_mtime
     return Result(
         target=target,
@@ -159,78 +154,6 @@ def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, P
     if plan.format:
         rows[plan.format] = (plan.format, f"disk.{plan.format}")
     return {kind: (node, keyed.output(store, node) / name) for kind, (node, name) in rows.items()}
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _previous(target: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads((target / RESULT).read_text())
-        return data
-    except (OSError, ValueError):
-        return {}
-
-
-def _up_to_date(target: Path, identity: Mapping[str, str]) -> bool:
-    before = _previous(target)
-    if before.get("keys") != dict(identity):
-        return False
-    stamps = before.get("stamps", {})
-    return all(_stamp(target / name) == stamp for name, stamp in stamps.items())
-
-
-def _publish(
-    plan: Plan,
-    sources: Mapping[str, Path],
-    names: Mapping[str, str],
-    identity: Mapping[str, str],
-    target: Path,
-) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    stale = set(_previous(target).get("stamps", {})) - {*names.values(), SUMS}
-
-    def put(kind: str) -> tuple[str, str]:
-        final = target / names[kind]
-        scratch = target / f".{names[kind]}.{os.getpid()}"
-        try:
-            with scratch.open("wb") as stream:
-                stream.truncate(sources[kind].stat().st_size)
-                copy_sparse(sources[kind], stream, 0)
-            digest = digest_file(scratch)
-            scratch.replace(final)
-        finally:
-            scratch.unlink(missing_ok=True)
-        return names[kind], digest
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        digests = dict(pool.map(put, names))
-    _write(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
-    result = {
-        "kiwilite": __version__,
-        "image": plan.image,
-        "version": plan.version,
-        "architecture": plan.architecture,
-        "profiles": list(plan.profiles),
-        "files": dict(names),
-        "sha256": digests,
-        "keys": dict(identity),
-        "stamps": {n: _stamp(target / n) for n in [*names.values(), SUMS]},
-    }
-    _write(target / RESULT, json.dumps(result, indent=1, sort_keys=True) + "\n")
-    for name in stale:
-        (target / name).unlink(missing_ok=True)
-
-
-def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text)
-    scratch.replace(path)
 
 
 def up_front(keyed: Keyed, plan: Plan, store: Store) -> set[str]:

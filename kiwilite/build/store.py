@@ -6,6 +6,7 @@
     locks/KEY             one build at a time makes a result; others wait for it
     bootstrap/            bootstrap archives made or fetched
     pins/                 what package selections were made from, and when
+    published/            what stands in which target folder
 
 A result is complete or not there: a crash, a full disk or Ctrl-C leaves only a folder
 below `work/`, which the next build sweeps away.
@@ -47,13 +48,27 @@ class Store:
         return self.root / "bootstrap"
 
     @property
+    def published(self) -> Path:
+        """What was put into which target folder, to tell that nothing has to be done."""
+        return self.root / "published"
+
+    @property
     def packages(self) -> Path:
         """Downloaded packages, shared by all builds."""
         return self.root / "packages"
 
     def create(self) -> None:
         """Make the store's folders."""
-        for folder in ("entries", "work", "locks", "bootstrap", "packages", "pins", "logs"):
+        for folder in (
+            "entries",
+            "work",
+            "locks",
+            "bootstrap",
+            "packages",
+            "pins",
+            "logs",
+            "published",
+        ):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
         own(self.packages)
 

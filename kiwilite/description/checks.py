@@ -133,7 +133,9 @@ def check_repositories(repositories: Sequence[Node]) -> Iterator[Diagnostic]:
 
 
 def _source(source: Node) -> Iterator[Diagnostic]:
-    path = source.get("path") or ""
+    path = source.get("path")
+    if path is None:
+        return
     span = source.attribute_span("path")
     found = _SOURCE.fullmatch(path)
     if found is None or not found["rest"].strip("/"):

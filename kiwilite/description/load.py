@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,14 @@ def load(
     root = document.root
     selection, problems = select(root, profiles, arch or host_arch())
     chosen, unclear = choose(root, selection, type_name)
-    if not document.fits:  # what seems to be missing may be misspelt
-        unclear = [p for p in unclear if p.code not in ("KL0206", "KL0207")]
+    if not document.fits:  # what seems missing, or twice there, follows from the grammar's faults
+        unclear = []
     problems = [*document.problems, *problems, *unclear]
     appliance: Appliance | None = None
     if chosen.type is not None:
         problems += _check_nodes(root, selection, chosen, chosen.type)
+        if document.fits:
+            problems += _support(root, selection, chosen.type)
         if document.fits and "version" in chosen.values:
             appliance = resolve(root, document.version, selection, chosen)
             problems += storage.check_overlay_room(appliance.type)
@@ -117,11 +119,15 @@ def _check_nodes(
     problems = [
         *checks.check_selection(root, selection, image_type, sections),
         *storage.check_partitions(image_type),
-        *check_support(root, selection, image_type, sections),
     ]
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
     return problems
+
+
+def _support(root: Node, selection: Selection, image_type: Node) -> Iterator[Diagnostic]:
+    sections = list(packages_sections(root, selection, image_type.get("image") or ""))
+    return check_support(root, selection, image_type, sections)
 
 
 def _in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -88,8 +88,10 @@ class _Builder:
             here.text_offset = self.parser.CurrentByteIndex + leading
 
     def doctype(self, *_: object) -> NoReturn:
+        # expat calls when it has read the name and the external identifier
+        at = self.source.text.rfind(b"<!DOCTYPE", 0, self.parser.CurrentByteIndex + 9)
         raise failure(
-            self.source.span(self.parser.CurrentByteIndex),
+            self.source.span(at),
             "KL0005",
             "a document type, which could define entities, is refused",
             "remove the `<!DOCTYPE …>`; parts of other files come in with `<include>`",

@@ -143,6 +143,8 @@ def _packages(section: Node, root: Node) -> Iterator[Diagnostic]:
         managers = {
             m.text.strip() for p in root.all("preferences") for m in p.all("packagemanager")
         }
+        legal = vocabulary().elements["packagemanager"].text
+        managers = {name for name in managers if legal and legal.allows(name)}
         if managers and "apt" not in managers:
             yield _needs(section, "bootstrap_package", "<packagemanager>apt</packagemanager>")
     elif "bootstrap_digest" in section.attributes:

@@ -27,6 +27,9 @@ _DECLARED = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]
 _NO_TEXT = re.compile(r"punycode|idna|unicode.escape|utf.?7|undefined|mbcs|oem|charmap", re.I)
 """Codecs of Python that are no encodings of a document, or take quadratic time."""
 
+_WIDE = re.compile(r"(utf|ucs|iso-10646-ucs)[-_]?(16|32|2|4)", re.I)
+"""Encodings in which a file cannot begin with five bytes that read `<?xml`."""
+
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
 
 
@@ -100,6 +103,9 @@ def _encodings(raw: bytes) -> Iterator[str]:
 def _to_utf8(file: Path, raw: bytes) -> bytes:
     name = next(_encodings(raw))
     start = Span(file, 1, 1)
+    if _WIDE.match(name) and raw.startswith(b"<?xml"):
+        message = f"the first line declares {name}, but the file is not in that encoding"
+        raise failure(start, "KL0003", message, "remove the declaration, or save it as UTF-8")
     if _NO_TEXT.search(name):
         raise failure(start, "KL0003", f"`{name}` is not an encoding for XML", "save it as UTF-8")
     try:

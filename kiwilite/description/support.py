@@ -71,7 +71,7 @@ def check_support(
         elif selection.holds(section):
             yield from _node(section, deep=True)
     for name, value in _DEFAULTS.items():
-        if name not in image_type.attributes:
+        if image_type.get("image") == "oem" and name not in image_type.attributes:
             yield from _report(f"type@{name}", f'{name}="{value}"', value, image_type.span)
     archive = root.file.parent / "root.tar.gz"
     if archive.exists():

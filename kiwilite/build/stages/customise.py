@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from kiwilite.build import acl
 from kiwilite.build.accounts import set_up_accounts
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
@@ -45,6 +46,7 @@ def run(step: Customise, job: Job) -> None:
         if name in scripts:
             run_script(job, tree, name, scripts[name], scripting)
     normalise(tree, epoch=step.epoch)
+    acl.write_down(tree)
     _copy_os_release(tree, job.out / "os-release")
 
 
