@@ -17,9 +17,11 @@ Which profile boots (systemd 257):
 - systemd-boot makes one menu entry of each profile of EFI/Linux/NAME.efi and passes
   "@N" for N > 0. The entry's id is the file name for profile 0, and FILE@ID for others
   (ID from .profile, else the number), all in lower case: `entry_id`. LoaderEntryOneShot
-  and LoaderEntryDefault hold an id as a shell pattern, UTF-16 with a NUL. A file name
-  with a boot counter ("NAME+3.efi") loses the suffix: all its profiles then share the
-  id NAME.efi, and none but the first can be chosen by id.
+  and LoaderEntryDefault hold an id as a shell pattern, UTF-16 with a NUL.
+- A boot counter in the file name ("NAME+3.efi") breaks this: the ids of all profiles
+  become "NAME.efi", so none can be chosen by id, and the order of the entries changes,
+  so that profile 1 was booted by default (seen with 257.13). Never give a boot counter
+  to an image with several profiles.
 
 What profiles change in measurements: PCR 11 has the chosen profile's effective sections
 (`profile_sections`), .profile included even for profile 0. PCR 12 has the load options,
@@ -48,6 +50,8 @@ MAX_CMDLINE: Final = 2047
 
 # Not more than this, as systemd-boot folds case and matches ids as shell patterns.
 _ID: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
+_FILE_NAME: Final = re.compile(r"[^/\\]+\.efi", re.IGNORECASE)
+_BOOT_COUNTER: Final = re.compile(r"\+\d+(-\d+)?\.efi$", re.IGNORECASE)
 _STUB_VERSION: Final = re.compile(rb"LoaderInfo: systemd-stub (\d{1,6})")
 
 
@@ -173,8 +177,14 @@ def stub_version(image: bytes) -> int:
 def entry_id(file_name: str, profile: UkiProfile, number: int) -> str:
     """systemd-boot's id for profile `number` of EFI/Linux/`file_name`.
 
-    This is what LoaderEntryOneShot takes. `file_name` must have no boot counter.
+    This is what LoaderEntryOneShot takes. Raises BadUki for a file that systemd-boot
+    would not list under such an id: not *.efi, or with a boot counter.
     """
+    if not _FILE_NAME.fullmatch(file_name) or _BOOT_COUNTER.search(file_name):
+        raise BadUki(
+            f"{file_name!r} is no name for an image with boot profiles",
+            hint="NAME.efi, without a boot counter such as '+3'",
+        )
     return (f"{file_name}@{profile.id}" if number else file_name).lower()
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import hashlib
+import os
 from pathlib import Path
 
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
+from kiwilite.build.tree import inside
 from kiwilite.errors import StageFailed
 from kiwilite.plan.steps import Account
 
@@ -30,6 +32,7 @@ def set_up_accounts(
         if arguments or not known:
             command = ["usermod" if known else "useradd", *arguments, account.name]
             run_in_tree(job, tree, command, environment=environment)
+        _give_home(tree, account.name)
         password = account.password
         if account.plain_password is not None:
             password = hashed_password(account.plain_password.text, seed, account.name)
@@ -58,6 +61,17 @@ def _arguments(account: Account, *, known: bool) -> list[str]:
 def _names(tree: Path, table: str) -> set[str]:
     lines = (tree / "etc" / table).read_text().splitlines()
     return {line.split(":")[0] for line in lines}
+
+
+def _give_home(tree: Path, name: str) -> None:
+    """What the overlay tree brought into the home of a user is that user's, as KIWI has it."""
+    rows = (line.split(":") for line in (tree / "etc/passwd").read_text().splitlines())
+    uid, gid, home = next((int(r[2]), int(r[3]), inside(tree, r[5])) for r in rows if r[0] == name)
+    if uid == 0 or not home.is_dir() or home == tree:
+        return
+    for path in (home, *home.rglob("*")):
+        if path.lstat().st_uid == 0:
+            os.lchown(path, uid, gid)
 
 
 def _set_password(shadow: Path, name: str, hashed: str) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
-from kiwilite.build.sources import local_folders, source_line, unreachable
+from kiwilite.build.sources import local_binds, source_line, unreachable
 from kiwilite.errors import StageFailed
 from kiwilite.plan.steps import AptSource
 
@@ -45,10 +45,7 @@ def write_sources(job: Job, tree: Path, sources: Sequence[AptSource]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(job.source(key), target)
             keys.append(f"/{target.relative_to(tree)}")
-        line = source_line(source, job.mirrors, keys)
-        if line is None:
-            continue
-        lines.append(line)
+        lines.append(source_line(job, source, keys))
         if source.priority is not None:
             pins.append(
                 f"Package: *\nPin: release n={source.suite}\nPin-Priority: {source.priority}\n"
@@ -79,7 +76,7 @@ def _write(path: Path, text: str) -> None:
 
 def update(job: Job, tree: Path, sources: Sequence[AptSource]) -> None:
     """apt-get update with the network. Raises SourceUnreachable."""
-    _fetching(job, tree, ["apt-get", "update", "--error-on=any"], sources, {})
+    _fetching(job, tree, ["apt-get", "update", "--error-on=any"], local_binds(job, sources))
 
 
 def install(
@@ -94,10 +91,10 @@ def install(
     """Download with the network, then install without it, so that no script can use it."""
     archives = job.cache / "debian"
     (archives / "partial").mkdir(parents=True, exist_ok=True)
-    binds = {"/var/cache/apt/archives": archives}
+    binds = {"/var/cache/apt/archives": archives, **local_binds(job, sources)}
     command = ["apt-get", "install", "--yes", "--no-auto-remove"]
     command += ["--install-recommends" if recommends == "recommends" else "--no-install-recommends"]
-    _fetching(job, tree, [*command, "--download-only", *packages], sources, binds)
+    _fetching(job, tree, [*command, "--download-only", *packages], binds)
     run_in_tree(
         job,
         tree,
@@ -107,14 +104,8 @@ def install(
     )
 
 
-def _fetching(
-    job: Job,
-    tree: Path,
-    command: list[str],
-    sources: Sequence[AptSource],
-    binds: Mapping[str, Path],
-) -> None:
+def _fetching(job: Job, tree: Path, command: list[str], binds: Mapping[str, Path]) -> None:
     try:
-        run_in_tree(job, tree, command, network="host", binds={**binds, **local_folders(sources)})
+        run_in_tree(job, tree, command, network="host", binds=binds)
     except StageFailed as error:
         raise unreachable(error) from error

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from kiwilite.build.digest import digest_file
 from kiwilite.build.executor import Site, Watcher, execute, with_keys
-from kiwilite.build.keys import digest_file
 from kiwilite.description.model import Appliance, BootstrapPackage
 from kiwilite.errors import KiwiliteError
 from kiwilite.plan.compile import bootstrap_plan

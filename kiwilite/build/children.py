@@ -9,6 +9,22 @@ from collections.abc import Iterator
 
 _lock = threading.Lock()
 _running: set[subprocess.Popen[bytes]] = set()
+_stopping = threading.Event()
+
+
+class Stopped(Exception):
+    """The build was interrupted before this step began."""
+
+
+def may_start() -> None:
+    """Raises Stopped once `end_all` was called: the build is on its way out."""
+    if _stopping.is_set():
+        raise Stopped
+
+
+def begin() -> None:
+    """A build begins."""
+    _stopping.clear()
 
 
 @contextlib.contextmanager
@@ -27,7 +43,8 @@ def attended(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def end_all() -> None:
-    """Kill what runs; namespaces die with the process that made them."""
+    """Kill what runs and let no more steps start; namespaces die with who made them."""
+    _stopping.set()
     with _lock:
         for child in _running:
             child.kill()

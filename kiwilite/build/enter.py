@@ -8,6 +8,7 @@ a gate that opens when the parent has written the id maps, and a line upward on 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -55,7 +56,9 @@ def main(argv: list[str]) -> int:
                 sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
                 _build_view(spec["binds"], sources)
         except OSError as error:
-            up.write(str(error))
+            # The kernel's word for a limit of namespaces is the one for a full disk.
+            full = "there may be no more of them" if error.errno == errno.ENOSPC else str(error)
+            up.write(full)
             return 125
     if pid == 0:
         return _run_as_init(spec["command"], spec["environment"])

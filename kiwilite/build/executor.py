@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures as cf
-import errno
 import graphlib
 import os
 import pickle
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kiwilite.build.children import attended, end_all
+from kiwilite.build.children import attended, begin, end_all, may_start
+from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.keys import ToolDigests, find_tool, key_of, kind_of
 from kiwilite.build.sandbox import Bind, run_inside
@@ -85,6 +85,7 @@ def execute(keyed: Keyed, wanted: Sequence[str], site: Site, watcher: Watcher) -
     todo = {n.name: n for n in missing(keyed, wanted, site.store)}
     if not todo:
         return
+    begin()
     site.store.sweep()
     graph = {n: [o for o in outputs_of(node.step) if o in todo] for n, node in todo.items()}
     order = graphlib.TopologicalSorter(graph)
@@ -125,14 +126,18 @@ def _make(node: Node, keyed: Keyed, site: Site, watcher: Watcher) -> None:
                 about = {"step": node.name, "title": node.title, "seconds": round(seconds, 3)}
                 store.keep(folder, key, about)
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in FULL:
                 raise
-            raise NoSpace(
-                f"no space left in the store {store.root}",
-                where=node.name,
-                hint="make room there, then build again: finished steps are kept",
-            ) from error
+            raise _no_space(node, store) from error
         watcher.finished(node, seconds)
+
+
+def _no_space(node: Node, store: Store) -> NoSpace:
+    return NoSpace(
+        f"no space left in the store {store.root}",
+        where=f"step {node.name}",
+        hint="make room there, then build again: finished steps are kept",
+    )
 
 
 def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
@@ -141,6 +146,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
     job_file = folder / "job"
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
     command = [sys.executable, "-m", "kiwilite.build.inside", str(job_file)]
+    may_start()
     with job.log.open("ab") as log:
         if kind.place == "namespace":
             give_to_namespace(folder)
@@ -197,10 +203,12 @@ def _tool_binds(tools: Sequence[str]) -> list[Bind]:
 
 
 def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:
+    if status == NO_SPACE_STATUS:
+        return _no_space(node, store)
     kept = store.root / "logs" / f"{node.name}.log"
     shutil.copyfile(folder / "log", kept)
     report = folder / "failure"
-    if report.exists():
+    if report.exists() and report.stat().st_size:
         kind, message, where, hint = pickle.loads(report.read_bytes())
         error: KiwiliteError = kind(
             message, where=where or f"step {node.name}", hint=hint or f"the whole log: {kept}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from typing import Any
 from kiwilite.build import bootstrap_archive
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
-from kiwilite.build.mirrors import check_known, host_mirrors, resolve
+from kiwilite.build.mirrors import host_mirrors, is_local, resolve
+from kiwilite.build.places import placed
 from kiwilite.build.publish import is_up_to_date, publish, remember
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
 from kiwilite.description.model import Appliance
-from kiwilite.errors import KiwiliteError, SourceUnreachable, UsageError
+from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
 from kiwilite.plan.steps import plain
@@ -47,14 +47,16 @@ def site_for(appliance: Appliance, configuration: Configuration) -> Site:
     store.create()
     mirrors = host_mirrors(configuration.mirrors)
     sources = apt_sources(appliance)
-    for source in sources:
-        check_known(source.uri, mirrors)
-    folders = local_folders(sources)
-    for folder, path in folders.items():
-        if not path.is_dir():
-            line = next(r.span for r in appliance.repositories if r.path.endswith(folder))
-            raise KiwiliteError(f"there is no folder {folder}", where=str(line))
-    return Site(store, mirrors, tuple(Bind(f) for f in sorted(folders)))
+    for repository in appliance.repositories:
+        folder = is_local(repository.path)
+        if folder is not None and not folder.is_dir():
+            raise KiwiliteError(f"there is no folder {folder}", where=str(repository.span))
+        try:
+            resolve(repository.path, mirrors)
+        except KiwiliteError as error:
+            error.where = str(repository.span)
+            raise
+    return Site(store, mirrors, tuple(Bind(str(f)) for f in local_folders(sources)))
 
 
 def source_date_epoch() -> int | None:
@@ -106,7 +108,9 @@ def build(
     tell: Callable[[str], None],
 ) -> Result:
     """Build what is missing and put the results into `target`, each file atomically."""
-    with _placed(appliance, site):
+    if target.exists() and not target.is_dir():
+        raise UsageError(f"{target} is there, and it is not a folder")
+    with placed(appliance, site.mirrors):
         plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
         execute(keyed, wanted_nodes(plan), site, watcher)
     disk = keyed.output(site.store, plan.disk)
@@ -125,22 +129,6 @@ def build(
         changed=changed,
         packages_age=time.time() - selected,
     )
-
-
-@contextlib.contextmanager
-def _placed(appliance: Appliance, site: Site) -> Iterator[None]:
-    """Say at which line the repository stands that could not be had."""
-    try:
-        yield
-    except SourceUnreachable as error:
-        blamed = [
-            str(r.span)
-            for r in appliance.repositories
-            if (resolve(r.path, site.mirrors) or r.path) in error.message
-            and (r.distribution or "") in error.message
-        ]
-        lines = blamed or [str(r.span) for r in appliance.repositories]
-        raise SourceUnreachable(error.message, where=lines[0], hint=error.hint) from error
 
 
 def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, Path]]:

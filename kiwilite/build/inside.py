@@ -1,7 +1,8 @@
 """Runs one step in a process of its own: `python -m kiwilite.build.inside JOB`.
 
 JOB is a file with the pickled module name, step and job, written by the executor. An
-expected failure goes into `failure` beside it, for the executor to raise again.
+expected failure goes into `failure` beside it, for the executor to raise again; on a full
+disk there may be no room for that, so this failure is told by the exit status.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import sys
 from pathlib import Path
 
 from kiwilite.build import syscalls as sc
-from kiwilite.build.job import DISK_FULL
 from kiwilite.errors import KiwiliteError, NoSpace
+
+NO_SPACE_STATUS = 3
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main(job_file: str) -> int:
-    """Carry out the step; 0 on success, 1 with `failure` written, 2 on a defect (traceback)."""
+    """Carry out the step; 0: done, 1: `failure` (or a traceback) says why not, 3: disk full."""
     os.umask(0o022)
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     path = Path(job_file)
@@ -31,9 +34,11 @@ def main(job_file: str) -> int:
     except KiwiliteError as error:
         failure: KiwiliteError = error
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
-        failure = NoSpace(f"{DISK_FULL}: {error.filename or job.out}", hint="make room and retry")
+        return NO_SPACE_STATUS
+    if isinstance(failure, NoSpace):
+        return NO_SPACE_STATUS
     path.with_name("failure").write_bytes(
         pickle.dumps((type(failure), failure.message, failure.where, failure.hint))
     )

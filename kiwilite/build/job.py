@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kiwilite.build import syscalls as sc
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.plan.steps import Output, Source
 
 DISK_FULL = "No space left on device"
+OUT_OF_SPACE = (DISK_FULL, "You don't have enough free space", "Disk quota exceeded")
+"""How tools say that the disk is full; the second is apt's way."""
 
 BASE_ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -71,6 +75,7 @@ class Job:
             errors="replace",
             cwd=self.scratch,
             check=False,
+            preexec_fn=_end_with_parent,
         )
         self.note(f"+ {' '.join(words)}\n{done.stdout}")
         if done.returncode != 0:
@@ -83,9 +88,14 @@ class Job:
             stream.write(text)
 
 
+def _end_with_parent() -> None:
+    """In the new process: a tool must not outlive the step that was ended."""
+    sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def failure(tool: str, status: int, output: str) -> StageFailed | NoSpace:
     """The error for a tool that ended with `status` after printing `output`."""
-    if DISK_FULL in output:
+    if any(words in output for words in OUT_OF_SPACE):
         return NoSpace(
             f"{Path(tool).name} ran out of disk space",
             hint="make room where the store is, then build again: finished steps are kept",

@@ -21,17 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kiwilite.build.digest import digest_file
+from kiwilite.build.job import BASE_ENVIRONMENT
 from kiwilite.build.kinds import KINDS, Kind
 from kiwilite.build.modes import meant_mode
 from kiwilite.errors import HostError, KiwiliteError
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.steps import Output, Source, outputs_of, plain, sources_of
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest_source(path: Path) -> str:
@@ -168,18 +164,16 @@ def _libraries(path: str) -> list[str]:
     return sorted({str(Path(w).resolve()) for w in words})
 
 
-SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SEARCH = BASE_ENVIRONMENT["PATH"]
 
 
 def find_tool(tool: str) -> str:
-    """Absolute path of a tool; the usual system folders count even where PATH lacks them."""
+    """Absolute path of a tool: in the system's folders, where steps look, whatever PATH says."""
     import shutil
 
     from kiwilite.build.tools import PACKAGE_OF
 
-    path = shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{SEARCH}")
-    if path is None and tool.startswith("/") and Path(tool).exists():
-        path = tool
+    path = shutil.which(tool, path=BASE_ENVIRONMENT["PATH"])
     if path is None:
         package = PACKAGE_OF.get(tool)
         raise HostError(
@@ -201,7 +195,11 @@ def key_of(node: Node, keys: Mapping[str, str], tools: ToolDigests) -> str:
     for source in sources_of(node.step):
         if not source.path.exists():
             raise KiwiliteError("this file is not there", where=str(source.path))
-        names[Source(source.path)] = f"{source.path.name} {digest_source(source.path)}"
+        try:
+            names[Source(source.path)] = f"{source.path.name} {digest_source(source.path)}"
+        except OSError as error:
+            where = str(error.filename or source.path)
+            raise KiwiliteError(f"cannot be read: {error.strerror}", where=where) from error
     body = {
         "step": plain(node.step, names),
         "code": code_digest(kind.module, kind.data),

@@ -1,7 +1,7 @@
 """Which mirror this host uses for a distribution: `distro:debian` and what it stands for.
 
 In this order: `mirrors:` of the runtime configuration, what the host's own apt is set
-up with, and else nothing, which leaves the choice to mmdebstrap.
+up with, and the mirror that mmdebstrap takes when nobody names one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from kiwilite.errors import KiwiliteError
 DISTRO = "distro:"
 
 
-def resolve(uri: str, mirrors: Mapping[str, str]) -> str | None:
-    """The URI apt gets for a source as written; None: the tool's own default.
-
-    `dir:PATH` is a folder of packages, `file://PATH` a repository on this host.
-    """
-    if uri.startswith(DISTRO):
-        return mirrors.get(uri.removeprefix(DISTRO))
-    if uri.startswith("dir:"):
-        return f"file:{uri.removeprefix('dir:').replace('//', '/')}"
-    return uri
+def resolve(uri: str, mirrors: Mapping[str, str]) -> str:
+    """The URI apt gets for a source as written. KiwiliteError for an unknown distribution."""
+    if not uri.startswith(DISTRO):
+        return uri
+    name = uri.removeprefix(DISTRO)
+    if name not in mirrors:
+        raise KiwiliteError(
+            f"this host has no mirror for {uri}",
+            hint=f"name one in kiwilite.yml:\n    mirrors:\n      {name}: URL",
+        )
+    return mirrors[name]
 
 
 def is_local(uri: str) -> Path | None:
@@ -36,14 +37,18 @@ def is_local(uri: str) -> Path | None:
     return None
 
 
-def host_mirrors(configured: Mapping[str, str], apt: Path = Path("/etc/apt")) -> dict[str, str]:
-    """Distribution name to URL; `configured` wins over what apt has.
+def host_mirrors(
+    configured: Mapping[str, str],
+    apt: Path = Path("/etc/apt"),
+    tool: Path = Path("/usr/bin/mmdebstrap"),
+) -> dict[str, str]:
+    """Distribution name to URL; `configured` wins over what apt has, and that over `tool`'s own.
 
     A name is the last part of the URL's path, as distributions lay their mirrors out:
     debian, debian-security, ubuntu.
     """
     found: dict[str, str] = {}
-    for uri in _apt_uris(apt):
+    for uri in (*_apt_uris(apt), *_tool_uris(tool)):
         name = uri.rstrip("/").rsplit("/", 1)[-1]
         if re.fullmatch(r"[a-z][a-z-]*", name):
             found.setdefault(name, uri)
@@ -65,6 +70,13 @@ def _apt_uris(apt: Path) -> Iterator[str]:
                     yield match[1]
 
 
+def _tool_uris(tool: Path) -> list[str]:
+    """The mirrors mmdebstrap falls back to; it is a script and has no other way to tell them."""
+    if not tool.is_file():
+        return []
+    return re.findall(r"[\"'](https?://[a-z0-9.]+/[a-z-]+)[\"' ]", tool.read_text(errors="replace"))
+
+
 def _deb822_uris(text: str) -> Iterator[str]:
     for stanza in re.split(r"\n\s*\n", text):
         fields = {
@@ -78,14 +90,4 @@ def _deb822_uris(text: str) -> Iterator[str]:
             continue
         yield from (
             u for u in fields.get("uris", "").split() if u.startswith(("http://", "https://"))
-        )
-
-
-def check_known(uri: str, mirrors: Mapping[str, str]) -> None:
-    """Refuse `distro:` names no tool knows a mirror for."""
-    name = uri.removeprefix(DISTRO)
-    if uri.startswith(DISTRO) and name not in mirrors and not name.startswith("debian"):
-        raise KiwiliteError(
-            f"this host has no mirror for distro:{name}",
-            hint=f"name one in kiwilite.yml:\n    mirrors:\n      {name}: URL",
         )

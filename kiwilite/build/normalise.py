@@ -59,13 +59,14 @@ def normalise(tree: Path, *, epoch: int) -> None:
     """Bring `tree` to the form every build ends in."""
     for pattern in REMOVED:
         for path in sorted(tree.glob(pattern)):
-            _remove(path)
+            if path.parent.resolve().is_relative_to(tree.resolve()):
+                _remove(path)
     for name in EMPTIED:
         path = tree / name
         if path.is_file() and not path.is_symlink():
             os.truncate(path, 0)
     machine_id = tree / "etc/machine-id"
-    if machine_id.parent.is_dir() and not machine_id.exists():
+    if machine_id.parent.is_dir() and not os.path.lexists(machine_id):
         machine_id.touch()
         machine_id.chmod(0o444)
     _drop_bytecode(tree)
@@ -89,7 +90,7 @@ def _drop_bytecode(tree: Path) -> None:
 
 def _rewrite(path: Path, change: Callable[[str], str]) -> None:
     """Replace a file's text in place: owner, mode and links stay."""
-    if path.is_file():
+    if path.is_file() and not path.is_symlink():
         text = path.read_text()
         path.write_text(change(text))
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from kiwilite import __version__
-from kiwilite.build.keys import digest_file
+from kiwilite.build.digest import digest_file
 from kiwilite.build.store import Store
 from kiwilite.ondisk.sparse import copy_sparse
 from kiwilite.plan.nodes import Plan
 
 RESULT = "kiwilite.result.json"
 SUMS = "SHA256SUMS"
+SCRATCH = ".kiwilite-"
+"""Between the name of a file that is being written and the process that writes it."""
 
 
 def _stamp(path: Path) -> list[int]:
@@ -59,43 +61,63 @@ def publish(
 ) -> None:
     """Copy each kind's file from the store to its name in `target`, with sums and a summary.
 
-    Files appear whole or not at all, and the summary comes last. What an earlier build
-    left there under other names is removed.
+    Files get their names when all of them are written, and the summary comes last: where
+    there is no room, what an earlier build left stays as it was. What it left under other
+    names is removed.
     """
     target.mkdir(parents=True, exist_ok=True)
+    _sweep(target)
     stale = set(_read(target / RESULT).get("files", {}).values()) - set(names.values())
+    scratch = {kind: _scratch(target / name) for kind, name in names.items()}
 
     def put(kind: str) -> tuple[str, str]:
-        final = target / names[kind]
-        scratch = target / f".{names[kind]}.{os.getpid()}"
-        try:
-            with scratch.open("wb") as stream:
-                stream.truncate(sources[kind].stat().st_size)
-                copy_sparse(sources[kind], stream, 0)
-            digest = digest_file(scratch)
-            scratch.replace(final)
-        finally:
-            scratch.unlink(missing_ok=True)
-        return names[kind], digest
+        with scratch[kind].open("wb") as stream:
+            stream.truncate(sources[kind].stat().st_size)
+            copy_sparse(sources[kind], stream, 0)
+        return names[kind], digest_file(scratch[kind])
 
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        digests = dict(pool.map(put, names))
+    try:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            digests = dict(pool.map(put, names))
+        for kind, name in names.items():
+            scratch[kind].replace(target / name)
+    finally:
+        for path in scratch.values():
+            path.unlink(missing_ok=True)
     _write(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
-    result = {
+    _write(target / RESULT, json.dumps(_summary(plan, names, digests), indent=1) + "\n")
+    for name in stale:
+        (target / name).unlink(missing_ok=True)
+
+
+def _summary(plan: Plan, names: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "kiwilite": __version__,
         "image": plan.image,
         "version": plan.version,
         "architecture": plan.architecture,
         "profiles": list(plan.profiles),
-        "files": dict(names),
-        "sha256": digests,
+        "files": dict(sorted(names.items())),
+        "sha256": dict(sorted(digests.items())),
     }
-    _write(target / RESULT, json.dumps(result, indent=1, sort_keys=True) + "\n")
-    for name in stale:
-        (target / name).unlink(missing_ok=True)
+
+
+def _scratch(path: Path) -> Path:
+    """The name beside `path` under which it is written."""
+    return path.with_name(f".{path.name}{SCRATCH}{os.getpid()}")
+
+
+def _sweep(target: Path) -> None:
+    """Remove what builds that were killed here had not finished."""
+    for path in target.glob(f".*{SCRATCH}*"):
+        if not Path(f"/proc/{path.name.rpartition(SCRATCH)[2]}").exists():
+            path.unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(text)
-    scratch.replace(path)
+    scratch = _scratch(path)
+    try:
+        scratch.write_text(text)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -59,9 +59,12 @@ def subordinate_range(table: Path, names: Sequence[str]) -> tuple[int, int] | No
     """First (start, count) of /etc/subuid or /etc/subgid for any of `names` with enough ids."""
     with contextlib.suppress(OSError):
         for line in table.read_text().splitlines():
-            fields = line.strip().split(":")
-            if len(fields) == 3 and fields[0] in names and int(fields[2]) >= ID_COUNT - 1:
-                return int(fields[1]), int(fields[2])
+            name, _, numbers = line.strip().partition(":")
+            start, _, count = numbers.partition(":")
+            if name not in names or not (start.isdigit() and count.isdigit()):
+                continue
+            if int(count) >= ID_COUNT - 1:
+                return int(start), int(count)
     return None
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from kiwilite.build.digest import digest_file
+from kiwilite.build.job import Job
 from kiwilite.build.mirrors import is_local, resolve
 from kiwilite.errors import SourceUnreachable, StageFailed
 from kiwilite.plan.steps import AptSource
@@ -23,13 +27,10 @@ UNREACHABLE = (
 )
 
 
-def source_line(
-    source: AptSource, mirrors: Mapping[str, str], keys: Sequence[str] = ()
-) -> str | None:
-    """One `deb` line, or None where the host leaves the mirror to the tool's own default."""
-    uri = resolve(source.uri, mirrors)
-    if uri is None:
-        return None
+def source_line(job: Job, source: AptSource, keys: Sequence[str] = ()) -> str:
+    """One `deb` line. Raises KiwiliteError for a distribution this host has no mirror for."""
+    folder = is_local(source.uri)
+    uri = resolve(source.uri, job.mirrors) if folder is None else f"file:{indexed(job, folder)}"
     options = [f"signed-by={','.join(keys)}"] if keys else []
     options += ["trusted=yes"] if source.trusted else []
     if source.architectures:
@@ -38,14 +39,36 @@ def source_line(
     return " ".join([*words, *source.components])
 
 
-def local_folders(sources: Sequence[AptSource]) -> dict[str, Path]:
-    """Folders of file: and dir: sources, to be shown inside the tree at the same place."""
-    found = {}
-    for source in sources:
-        path = is_local(source.uri)
-        if path is not None:
-            found[str(path)] = path
-    return found
+def local_folders(sources: Sequence[AptSource]) -> tuple[Path, ...]:
+    """Folders of this host that sources take packages from."""
+    found = (is_local(source.uri) for source in sources)
+    return tuple(dict.fromkeys(path for path in found if path is not None))
+
+
+def local_binds(job: Job, sources: Sequence[AptSource]) -> dict[str, Path]:
+    """What has to be shown inside a tree so that apt finds local packages there."""
+    folders = [indexed(job, path) for path in local_folders(sources)]
+    return {str(path): path for path in folders}
+
+
+def indexed(job: Job, folder: Path) -> Path:
+    """`folder` where it is a repository; for a mere folder of packages, a copy with an index."""
+    if any(folder.glob("Packages*")) or (folder / "dists").is_dir():
+        return folder
+    copy = job.scratch / f"local-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
+    if copy.exists():
+        return copy
+    copy.mkdir()
+    stanzas = []
+    for package in sorted(folder.glob("*.deb")):
+        shutil.copyfile(package, copy / package.name)
+        control = job.run(["dpkg-deb", "--field", package]).strip()
+        stanzas.append(
+            f"{control}\nFilename: ./{package.name}\nSize: {package.stat().st_size}\n"
+            f"SHA256: {digest_file(package)}\n"
+        )
+    (copy / "Packages").write_text("\n".join(stanzas))
+    return copy
 
 
 def unreachable(error: StageFailed) -> StageFailed | SourceUnreachable:

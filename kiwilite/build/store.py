@@ -15,6 +15,7 @@ below `work/`, which the next build sweeps away.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -24,9 +25,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from kiwilite.build.children import may_start
 from kiwilite.build.sandbox import FOREIGN_BASE, Bind, run_inside
+from kiwilite.errors import HostError
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,13 @@ class Store:
             "logs",
             "published",
         ):
-            (self.root / folder).mkdir(parents=True, exist_ok=True)
+            path = self.root / folder
+            try:
+                path.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _unusable(self.root, error) from error
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise _unusable(self.root, PermissionError(errno.EACCES, "it cannot be written"))
         own(self.packages)
 
     def find(self, key: str) -> Path | None:
@@ -90,9 +99,14 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self, key: str) -> Iterator[None]:
-        """Hold the lock of `key`; waits for another build that makes the same result."""
+        """Hold the lock of `key`; waits for another build that makes the same result.
+
+        Raises Stopped when the build is interrupted meanwhile.
+        """
         with (self.root / "locks" / key).open("a") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            while not _locked(stream):
+                may_start()
+                time.sleep(0.05)
             yield
 
     @contextlib.contextmanager
@@ -128,11 +142,31 @@ class Store:
             with contextlib.suppress(OSError):
                 return path.read_text().strip(), path.stat().st_mtime
         now = time.time()
-        name = f"{int(now)}"
         scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(name)
-        scratch.rename(path)
-        return name, now
+        scratch.write_text(f"{int(now)}")
+        if renew:
+            scratch.rename(path)
+        else:
+            # Of two builds that start at once, the second takes the pin of the first.
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(scratch)
+            scratch.unlink()
+        return path.read_text().strip(), path.stat().st_mtime
+
+
+def _locked(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _unusable(root: Path, error: OSError) -> HostError:
+    return HostError(
+        f"the store {root} cannot be used: {error.strerror}",
+        hint="choose another place: `store:` in kiwilite.yml, or $KIWILITE_STORE",
+    )
 
 
 def remove_tree(folder: Path) -> None:

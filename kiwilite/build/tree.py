@@ -11,6 +11,9 @@ from kiwilite.build.modes import meant_mode
 from kiwilite.errors import StageFailed
 from kiwilite.plan.steps import PlaceFile, UnpackArchive
 
+MOST_LINKS = 40
+"""As many as the kernel follows (path_resolution(7))."""
+
 
 def copy_tree(job: Job, source: Path, target: Path) -> None:
     """A copy with owners, modes, hard links, ACLs and xattrs; shared blocks where possible."""
@@ -20,21 +23,28 @@ def copy_tree(job: Job, source: Path, target: Path) -> None:
 def inside(tree: Path, path: str) -> Path:
     """Where an absolute path of the image stands in the tree; links are followed inside it.
 
-    Raises StageFailed for a path that leaves the tree.
+    Raises StageFailed for a path that leaves the tree, or a link that leads nowhere.
     """
-    current = tree
-    for part in Path("/", path).parts[1:]:
+    parts = Path("/", path).parts[1:]
+    if ".." in parts:
+        raise StageFailed(f"the path {path} leaves the image")
+    current, pending, links = tree, list(reversed(parts)), 0
+    while pending:
+        part = pending.pop()
         if part == "..":
-            raise StageFailed(f"the path {path} leaves the image")
-        current = current / part
-        for _ in range(40):
-            if not current.is_symlink():
-                break
-            link = str(current.readlink())
-            base = tree if link.startswith("/") else current.parent
-            current = Path(os.path.normpath(base / link.lstrip("/")))
-            if not current.is_relative_to(tree):
+            if current == tree:
                 raise StageFailed(f"the link at {path} leads out of the image")
+            current = current.parent
+            continue
+        if not (current / part).is_symlink():
+            current = current / part
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            raise StageFailed(f"the links at {path} lead in a circle")
+        link = (current / part).readlink()
+        current = tree if link.is_absolute() else current
+        pending += reversed([p for p in link.parts if p != "/"])
     return current
 
 
@@ -76,6 +86,10 @@ def overlay(source: Path, tree: Path) -> None:
         elif path.is_dir():
             target = inside(tree, str(path.relative_to(source)))
             if not target.is_dir():
+                if target.exists():
+                    raise StageFailed(
+                        f"{path.name} is a folder in the overlay tree and a file in the image"
+                    )
                 target.mkdir(parents=True)
                 target.chmod(meant_mode(path.stat().st_mode))
         else:
@@ -95,7 +109,7 @@ def place_file(job: Job, tree: Path, item: PlaceFile) -> None:
     source = job.source(item.source)
     target = inside(tree, item.target)
     if item.target.endswith("/") or target.is_dir():
-        target = target / source.name
+        target = inside(tree, f"{item.target}/{source.name}")
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
     user, _, group = item.owner.partition(":")

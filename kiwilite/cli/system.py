@@ -10,7 +10,7 @@ from typing import Any
 
 from kiwilite.build import bootstrap_archive, image
 from kiwilite.build.configuration import Configuration, load
-from kiwilite.build.keys import digest_file
+from kiwilite.build.digest import digest_file
 from kiwilite.build.progress import Progress
 from kiwilite.cli.parse import parse
 from kiwilite.description.find import find

@@ -6,6 +6,7 @@ Runs only after libxml2 has rejected the tree.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from kiwilite.description import schema, suggest
 from kiwilite.description.diagnostics import Diagnostic
@@ -15,8 +16,8 @@ from kiwilite.description.tree import Node
 from kiwilite.description.upgrade import dropped_since
 from kiwilite.description.vocabulary import ElementForm, ValueType, Vocabulary, vocabulary
 
-_MANY = 12
-"""So many legal names are listed where none is near."""
+MOST = 1000
+"""So many mistakes are explained; a file with more is no description."""
 
 _MUST_BE = {
     "boolean": "true or false",
@@ -30,7 +31,7 @@ def explain(root: Node) -> list[Diagnostic]:
     words = vocabulary()
     form = words.elements[words.root]
     if root.name == form.name:
-        return list(_element(root, form, words))
+        return list(islice(_element(root, form, words), MOST))
     found = [
         Diagnostic(
             root.span,
@@ -40,7 +41,7 @@ def explain(root: Node) -> list[Diagnostic]:
         )
     ]
     if suggest.nearest(root.name, [form.name]):
-        found.extend(_element(root, form, words))
+        found.extend(islice(_element(root, form, words), MOST))
     return found
 
 
@@ -87,16 +88,9 @@ def _attributes(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
 def _unknown_attribute(node: Node, name: str, free: list[str]) -> Diagnostic:
     shown = name.rpartition("}")[2]
     dropped = dropped_since(node.name, name)
-    hint = dropped or suggest.hint(name, free) or _legal("its attributes are", free)
+    hint = dropped or suggest.hint(name, free) or suggest.legal("its attributes are", free)
     message = f"`<{node.name}>` has no attribute `{shown}`"
     return Diagnostic(node.attribute_span(name), "error", "KL0102", message, hint)
-
-
-def _legal(introduction: str, names: list[str]) -> str | None:
-    if not names:
-        return None
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return f"{introduction} {', '.join(f'`{n}`' for n in names[:_MANY])}{more}"
 
 
 def _bad_value(span: Span, subject: str, value: str, legal: ValueType) -> Diagnostic:
@@ -183,7 +177,7 @@ def _unknown_element(child: Node, parent: Node, form: ElementForm, words: Vocabu
     shown = child.name.rpartition("}")[2]
     if child.name.startswith("{"):
         hint = "elements of other namespaces belong into `<extension>`"
-    hint = hint or _legal("its children are", list(form.children))
+    hint = hint or suggest.legal("its children are", list(form.children))
     message = f"`<{parent.name}>` has no child `<{shown}>`"
     return Diagnostic(child.span, "error", "KL0101", message, hint)
 

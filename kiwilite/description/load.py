@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from kiwilite.description import checks, storage
@@ -22,6 +23,9 @@ from kiwilite.description.source import read_source
 from kiwilite.description.support import check_support
 from kiwilite.description.tree import Node
 from kiwilite.description.upgrade import upgrade
+
+MOST = 1000
+"""So many mistakes of a kind are reported; a file with more is no description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +93,8 @@ def read(path: Path) -> Document:
     fits = is_valid(root)
     if not fits:
         problems += _explanation(root)
-    problems += check_rules(root)
-    problems += check_references(root)
+    problems += islice(check_rules(root), MOST)
+    problems += islice(check_references(root), MOST)
     return Document(root, version, fits, tuple(problems))
 
 
@@ -117,8 +121,8 @@ def _check_nodes(
     image = image_type.get("image") or ""
     sections = list(packages_sections(root, selection, image))
     problems = [
-        *checks.check_selection(root, selection, image_type, sections),
-        *storage.check_partitions(image_type),
+        *islice(checks.check_selection(root, selection, image_type, sections), MOST),
+        *islice(storage.check_partitions(image_type), MOST),
     ]
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
@@ -127,7 +131,7 @@ def _check_nodes(
 
 def _support(root: Node, selection: Selection, image_type: Node) -> Iterator[Diagnostic]:
     sections = list(packages_sections(root, selection, image_type.get("image") or ""))
-    return check_support(root, selection, image_type, sections)
+    return islice(check_support(root, selection, image_type, sections), MOST)
 
 
 def _in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

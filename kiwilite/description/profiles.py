@@ -7,7 +7,7 @@ what it requires; a section holds if any of its profiles is active.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kiwilite.description import suggest
@@ -15,6 +15,9 @@ from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.model import Span
 from kiwilite.description.tree import Node
 from kiwilite.description.values import boolean, comma_list
+
+MANY = 1000
+"""So many declared profiles are looked at for a suggestion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,59 +81,59 @@ def select(root: Node, requested: Sequence[str], arch: str) -> tuple[Selection, 
     """The selection for `requested` profiles on `arch`, and what is wrong with the request."""
     nodes = _declarations(root)
     here = {node.get("name") or "": node for node in nodes if matches(node, arch)}
-    everywhere = [node.get("name") or "" for node in nodes]
-    problems: list[Diagnostic] = []
-    wanted = list(dict.fromkeys(requested))
+    everywhere = {node.get("name") or "" for node in nodes}
+    section = root.first("profiles") or root
+    wanted = list(requested)
     if not requested:
         wanted = [name for name, node in here.items() if boolean(node, "import")]
-    active: list[str] = []
-
-    def activate(name: str, asked_at: Span) -> None:
+    active: dict[str, None] = {}
+    problems: dict[Diagnostic, None] = {}
+    to_do = [(name, section.span) for name in reversed(wanted)]
+    while to_do:
+        name, asked_at = to_do.pop()
         if name in active:
-            return
+            continue
         if name not in here:
-            problems.append(_not_here(name, asked_at, everywhere, arch))
-            return
-        active.append(name)
-        for requires in here[name].all("requires"):
-            required = requires.get("profile") or ""
-            if matches(requires, arch) and (required in here or required in everywhere):
-                activate(required, requires.attribute_span("profile"))
+            problems[_not_here(name, asked_at, everywhere, arch)] = None
+            continue
+        active[name] = None
+        required = [
+            (requires.get("profile") or "", requires.attribute_span("profile"))
+            for requires in here[name].all("requires")
+            if matches(requires, arch)
+        ]
+        # an unknown name is reported by check_references, whoever requires it
+        to_do += [pair for pair in reversed(required) if pair[0] in everywhere]
+    return Selection(arch, tuple(active)), list(problems)
 
-    section = root.first("profiles")
-    for name in wanted:
-        activate(name, (section or root).span)
-    return Selection(arch, tuple(active)), problems
 
-
-def _not_here(name: str, span: Span, declared_names: Sequence[str], arch: str) -> Diagnostic:
+def _not_here(name: str, span: Span, declared_names: Iterable[str], arch: str) -> Diagnostic:
     if name in declared_names:
         message = f"the profile `{name}` does not exist for {arch}"
         return Diagnostic(span, "error", "KL0202", message)
     return unknown(name, span, declared_names)
 
 
-def unknown(name: str, span: Span, declared_names: Sequence[str]) -> Diagnostic:
+def unknown(name: str, span: Span, declared_names: Iterable[str]) -> Diagnostic:
     """The error for a profile `name` that is declared nowhere."""
-    names = dict.fromkeys(declared_names)
+    names = list(declared_names)[:MANY]
     hint = suggest.hint(name, names)
-    if hint is None and names:
-        hint = "the profiles are " + ", ".join(f"`{n}`" for n in names)
-    if not names:
-        hint = "the description declares no profiles"
+    if hint is None:
+        hint = suggest.legal("the profiles are", names) or "the description declares no profiles"
     return Diagnostic(span, "error", "KL0201", f"there is no profile `{name}`", hint)
 
 
 def check_references(root: Node) -> Iterator[Diagnostic]:
     """Unknown names in `profiles=` and `requires`, and profiles declared twice."""
     nodes = _declarations(root)
-    names = [node.get("name") or "" for node in nodes]
+    names = dict.fromkeys(node.get("name") or "" for node in nodes)
     for node in root.children:
         for name in comma_list(node.attributes.get("profiles")):
             if name not in names:
                 yield unknown(name, node.attribute_span("profiles"), names)
     seen: dict[str, list[Node]] = {}
-    for node, name in zip(nodes, names, strict=True):
+    for node in nodes:
+        name = node.get("name") or ""
         earlier = seen.setdefault(name, [])
         if twin := next((e for e in earlier if _overlap(e, node)), None):
             message = f"the profile `{name}` is already declared at line {twin.span.line}"

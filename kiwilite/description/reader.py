@@ -20,6 +20,9 @@ MAX_DEPTH = 64
 MAX_NODES = 250_000
 """Elements and attributes together."""
 
+MAX_ATTRIBUTES = 256
+"""In one tag; `<type>` has about a hundred to offer."""
+
 XML_SPACE = " \t\r\n"
 
 _NAME = re.compile(rb"[^\s<>/=\"']+")
@@ -58,9 +61,14 @@ class _Builder:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         offset = self.parser.CurrentByteIndex
         self.nodes += 1 + len(attributes)
-        if len(self.open) >= MAX_DEPTH or self.nodes > MAX_NODES:
-            what = "deeper than 64 levels" if self.nodes <= MAX_NODES else "too many elements"
-            raise failure(self.source.span(offset), "KL0002", f"the description has {what}")
+        limits = (
+            (len(self.open) >= MAX_DEPTH, f"more than {MAX_DEPTH} levels"),
+            (len(attributes) > MAX_ATTRIBUTES, f"a tag with more than {MAX_ATTRIBUTES} attributes"),
+            (self.nodes > MAX_NODES, f"more than {MAX_NODES} elements and attributes"),
+        )
+        for exceeded, what in limits:
+            if exceeded:
+                raise failure(self.source.span(offset), "KL0002", f"the description has {what}")
         clark = {_clark(key): value for key, value in attributes.items()}
         self.open.append(_Open(_clark(name), clark, offset))
 

@@ -95,7 +95,7 @@ def _encodings(raw: bytes) -> Iterator[str]:
     """What the encoding may be, most telling sign first."""
     yield from (name for bom, name in _BOMS if raw.startswith(bom))
     yield from (name for start, name in _BARE if raw.startswith(start))
-    if declared := _DECLARED.match(raw):
+    if declared := _DECLARED.match(raw[:1024]):
         yield declared[1].decode("ascii")
     yield "utf-8"
 

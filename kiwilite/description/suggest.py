@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+LONGEST = 64
+"""Longer words are not misspelt names; comparing them would take long."""
+
+LISTED = 12
+"""So many legal names are listed where none is near."""
 
 
 def nearest(word: str, legal: Iterable[str]) -> str | None:
     """The name among `legal` that was most likely meant by `word`, or None if none is near."""
+    if len(word) > LONGEST:
+        return None
     limit = max(1.0, len(word) / 3)
-    best = min(
-        ((distance(word, name), index, name) for index, name in enumerate(legal)), default=None
-    )
+    near = (name for name in legal if abs(len(name) - len(word)) <= limit)
+    best = min(((distance(word, name), n, name) for n, name in enumerate(near)), default=None)
     return best[2] if best and best[0] <= limit else None
 
 
@@ -18,6 +25,14 @@ def hint(word: str, legal: Iterable[str], quote: str = "`{}`") -> str | None:
     """`did you mean …?`, or None if nothing is near."""
     found = nearest(word, legal)
     return f"did you mean {quote.format(found)}?" if found is not None else None
+
+
+def legal(introduction: str, names: Sequence[str]) -> str | None:
+    """`introduction` and the first of `names`, or None if there are none."""
+    if not names:
+        return None
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{introduction} {', '.join(f'`{name}`' for name in names[:LISTED])}{more}"
 
 
 def distance(a: str, b: str) -> float:

@@ -68,6 +68,7 @@ def _data_nodes(context: Context, partition: PartitionElement) -> list[Node]:
         size=partition.size,
         label=(partition.label or name)[:12],
         uuid=derived_uuid(context.seed, f"filesystem {name}"),
+        where=str(partition.span),
         epoch=context.epoch,
     )
     return [Node(name, f"{partition.filesystem} for {folder}", step)]
@@ -201,6 +202,8 @@ def _disk(context: Context) -> s.Disk:
         contents=tuple(contents),
         disk_guid=derived_uuid(context.seed, "disk"),
         size=kind.size.bytes if kind.size and not kind.size.additive else None,
+        extra=kind.size.bytes if kind.size and kind.size.additive else 0,
+        unpartitioned=kind.size.unpartitioned if kind.size else 0,
         sector_size=kind.target_blocksize,
         hybrid=tuple(p.name for p in rows[:3]) if kind.gpt_hybrid_mbr else (),
         marks=marks,

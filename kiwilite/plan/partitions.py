@@ -112,17 +112,20 @@ def layout(
     disk_size: int | None,
     sector_size: int,
     where: str,
+    extra: int = 0,
+    unpartitioned: int = 0,
 ) -> Geometry:
     """Give every partition its place.
 
     `measured` has the bytes of each content by partition name. Without `disk_size` the
-    disk is as large as everything on it. The last MiB stays free for the backup GPT.
-    Raises DoesNotFit, naming the partition and the line that is too small.
+    disk is as large as everything on it and `extra` bytes, which the rest gets. The last
+    MiB stays free for the backup GPT, and `unpartitioned` bytes before it. Raises DoesNotFit, naming the partition and the line that is too small.
     """
     sizes = [_needed(p, measured) for p in partitions]
-    total = ALIGNMENT + sum(sizes) + ALIGNMENT
+    total = ALIGNMENT + sum(sizes) + round_up(unpartitioned, ALIGNMENT) + ALIGNMENT
     rest = next((i for i, p in enumerate(partitions) if p.size.kind == "rest"), None)
-    size = total if disk_size is None else disk_size // ALIGNMENT * ALIGNMENT
+    size = total + extra if disk_size is None else disk_size
+    size = size // ALIGNMENT * ALIGNMENT
     if total > size:
         raise DoesNotFit(
             f"the disk has {human_size(size)}, its partitions need {human_size(total)}"

@@ -18,6 +18,9 @@ from uuid import UUID
 
 from kiwilite.plan.partitions import Partition
 
+LINE = "where"
+"""Name of the fields that hold a line of the description, for messages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Secret:
@@ -221,6 +224,7 @@ class FileSystem:
     size: int
     label: str
     uuid: UUID
+    where: str
     epoch: int
 
 
@@ -298,6 +302,9 @@ class Disk:
     """Partition name, and the results written into it one behind the other, 4096-aligned."""
     disk_guid: UUID
     size: int | None
+    extra: int
+    """Bytes on top of what the contents need, where there is no `size`."""
+    unpartitioned: int
     sector_size: int
     hybrid: tuple[str, ...]
     """Names of the partitions that the MBR shows too; empty for a protective MBR."""
@@ -356,16 +363,16 @@ def sources_of(step: Step) -> tuple[Source, ...]:
 def plain(value: Any, names: Mapping[Any, str] | None = None) -> Any:
     """`value` as JSON data, for people without `names`, for keys with them.
 
-    `names` replaces outputs and sources by what identifies their content. Without it
-    secrets are left out.
+    `names` replaces outputs and sources by what identifies their content, and lines of the
+    description, which only messages show, are left out. Without it secrets are left out.
     """
     if isinstance(value, Secret):
         return {"Secret": value.text if names is not None else "not shown"}
     if names is not None and isinstance(value, Output | Source):
         return names[value]
     if is_dataclass(value) and not isinstance(value, type):
-        body = {f.name: plain(getattr(value, f.name), names) for f in fields(value)}
-        return {type(value).__name__: body}
+        shown = (f.name for f in fields(value) if names is None or f.name != LINE)
+        return {type(value).__name__: {name: plain(getattr(value, name), names) for name in shown}}
     if isinstance(value, tuple | list):
         return [plain(item, names) for item in value]
     if isinstance(value, UUID | Path):

@@ -30,8 +30,7 @@ def run(step: Bootstrap, job: Job) -> None:
         command.append(f"--include={','.join(step.packages)}")
     command += [f"--keyring={path}" for path in keyrings(step.sources, job)]
     command += [step.sources[0].suite, tree]
-    lines = (source_line(s, job.mirrors) for s in step.sources if not s.image_only)
-    command += [line for line in lines if line]
+    command += [source_line(job, s) for s in step.sources if not s.image_only]
     environment = {"SOURCE_DATE_EPOCH": str(step.epoch), "TMPDIR": str(job.scratch)}
     try:
         job.run(command, environment=environment)

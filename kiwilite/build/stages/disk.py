@@ -32,6 +32,8 @@ def run(step: Disk, job: Job) -> None:
         step.partitions,
         measured,
         disk_size=step.size,
+        extra=step.extra,
+        unpartitioned=step.unpartitioned,
         sector_size=step.sector_size,
         where=step.where,
     )

@@ -20,8 +20,8 @@ def run(step: FetchBootstrap, job: Job) -> None:
         (apt / folder).mkdir(parents=True)
     for number, key in enumerate(keyrings(step.sources, job)):
         (apt / f"trusted/{number}{key.suffix}").symlink_to(key)
-    lines = [source_line(s, job.mirrors) for s in step.sources]
-    (apt / "etc/sources.list").write_text("".join(f"{line}\n" for line in lines if line))
+    lines = [source_line(job, s) for s in step.sources if not s.image_only]
+    (apt / "etc/sources.list").write_text("".join(f"{line}\n" for line in lines))
     (apt / "status").touch()
     options = _options(apt, step.architecture)
     try:
@@ -31,8 +31,8 @@ def run(step: FetchBootstrap, job: Job) -> None:
     known = job.run(["apt-cache", *options, "pkgnames", step.name]).split()
     if step.name not in known:
         return
-    job.run(["apt-get", *options, "install", "--download-only", "--yes", step.name])
-    for package in (apt / "archives").glob(f"{step.name}_*.deb"):
+    job.run(["apt-get", *options, "download", step.name])
+    for package in job.scratch.glob(f"{step.name}_*.deb"):
         job.run(["dpkg-deb", "-x", package, job.scratch / "payload"])
     for archive in (job.scratch / "payload" / PAYLOAD).glob(f"{step.name}.*.tar.*"):
         archive.rename(job.out / archive.name)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kiwilite.build.job import Job
 from kiwilite.build.tree import inside
-from kiwilite.errors import StageFailed
+from kiwilite.errors import NoSpace, StageFailed
+from kiwilite.plan.partitions import MIB, DoesNotFit, human_size, round_up
 from kiwilite.plan.steps import FileSystem
 
 # The host's /etc/mke2fs.conf must not decide what the image's kernel has to understand.
@@ -26,19 +27,48 @@ ext4 = {
     inode_size = 256
 }
 """
-LOST_AND_FOUND_INODE = 11
+BLOCK = 4096
+FULL = ("Could not allocate",)
+"""How mke2fs says that its image is full; mkfs.xfs says it as of a disk (NoSpace)."""
 
 
 def run(step: FileSystem, job: Job) -> None:
-    """Fill `image`, a sparse file of `step.size` bytes."""
+    """Fill `image`, a sparse file of `step.size` bytes. DoesNotFit when that is too little."""
     folder = _content(step, job)
+    least = content_size(folder)
+    if least > step.size:
+        raise _does_not_fit(step, least)
     image = job.out / "image"
     with image.open("wb") as stream:
         stream.truncate(step.size)
-    if step.filesystem == "xfs":
-        _xfs(step, job, folder, image)
-    else:
-        _ext(step, job, folder, image)
+    try:
+        if step.filesystem == "xfs":
+            _xfs(step, job, folder, image)
+        else:
+            _ext(step, job, folder, image)
+    except (StageFailed, NoSpace) as error:
+        if isinstance(error, StageFailed) and not any(w in error.message for w in FULL):
+            raise
+        # Both tools have the same words for a full image and a full disk.
+        if shutil.disk_usage(job.out).free < least:
+            raise
+        raise _does_not_fit(step, least) from error
+
+
+def content_size(folder: Path) -> int:
+    """Bytes that all files below `folder` take at least: holes and second names are free."""
+    files = (p.lstat() for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+    by_inode = {s.st_ino: s for s in files}
+    return sum(min(round_up(s.st_size, BLOCK), s.st_blocks * 512) for s in by_inode.values())
+
+
+def _does_not_fit(step: FileSystem, least: int) -> DoesNotFit:
+    return DoesNotFit(
+        f"the partition for {step.folder} has {human_size(step.size)}, "
+        f"its files alone take {human_size(least)}",
+        where=step.where,
+        hint=f'make it larger, such as size="{-(-least * 5 // 4 // MIB) + 16}M"',
+    )
 
 
 def _content(step: FileSystem, job: Job) -> Path:

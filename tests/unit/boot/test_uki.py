@@ -96,7 +96,7 @@ def ukify(work: Path, stub: bytes, parts: Uki) -> bytes:
     def build(output: str, profile: UkiProfile, *options: str) -> None:
         described = f"--profile=ID={profile.id}\nTITLE={profile.title}\n"
         several = [described] if len(parts.profiles) > 1 else []
-        command = [sys.executable, tool, "build", f"--cmdline={profile.cmdline}", *several]
+        command = [sys.executable, str(tool), "build", f"--cmdline={profile.cmdline}", *several]
         subprocess.run(
             [*command, f"--output={output}", *options], cwd=work, check=True, capture_output=True
         )
@@ -156,7 +156,7 @@ def test_stub_versions_are_recognised(stub_252: bytes, stub_257: bytes, parts: U
 
 
 def test_a_stub_that_knows_no_profiles_is_refused_for_several(stub_252: bytes, parts: Uki) -> None:
-    with pytest.raises(BadUki, match="252.*no boot profiles"):
+    with pytest.raises(BadUki, match=r"252.*no boot profiles"):
         uki.assemble(stub_252, parts)
 
 
@@ -166,7 +166,7 @@ def test_the_257_stub_holds_ten_profiles_and_says_so_at_the_eleventh(
     profiles = tuple(UkiProfile(f"p{n}", f"Profile {n}", f"n={n}") for n in range(11))
     image = uki.assemble(stub_257, dataclasses.replace(parts, profiles=profiles[:10]))
     assert uki.profile_sections(image, 9)[".cmdline"] == b"n=9"
-    with pytest.raises(NoSectionSlot, match="26 sections to add.*room for 24"):
+    with pytest.raises(NoSectionSlot, match=r"26 sections to add.*room for 24"):
         uki.assemble(stub_257, dataclasses.replace(parts, profiles=profiles))
 
 
@@ -232,8 +232,15 @@ def test_any_valid_profiles_and_initrd_are_read_back(
 
 
 def test_entry_ids_are_what_systemd_boot_257_reports() -> None:
-    assert uki.entry_id("Linux-6.12.efi", MAIN, 0) == "linux-6.12.efi"
-    assert uki.entry_id("Linux-6.12.efi", RESET, 1) == "linux-6.12.efi@factory-reset"
+    """Read from LoaderEntries in a guest whose file was Test-6.12.efi."""
+    assert uki.entry_id("Test-6.12.efi", MAIN, 0) == "test-6.12.efi"
+    assert uki.entry_id("Test-6.12.efi", RESET, 1) == "test-6.12.efi@factory-reset"
+
+
+@pytest.mark.parametrize("name", ["a+3.efi", "a+2-1.efi", "A+0.EFI", "a", "a.conf", "b/a.efi"])
+def test_a_file_whose_profiles_have_no_ids_of_their_own_is_refused(name: str) -> None:
+    with pytest.raises(BadUki, match="no name"):
+        uki.entry_id(name, RESET, 1)
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,13 @@ def test_no_version_and_no_type_are_errors(tmp_path: Path) -> None:
 def test_a_version_must_fit_into_a_file_name(tmp_path: Path) -> None:
     text = minimal(preferences="<version>../1</version>")
     assert [d.code for d in errors_of(tmp_path, text)] == ["KL0208"]
+
+
+def test_a_long_chain_of_requirements_is_followed(tmp_path: Path) -> None:
+    chain = "".join(
+        f'<profile name="p{n}" description="d"><requires profile="p{n + 1}"/></profile>'
+        for n in range(3000)
+    )
+    top = f'<profiles>{chain}<profile name="p3000" description="d"/></profiles>'
+    appliance, _ = load(write(tmp_path, minimal(top=top)), ["p0"])
+    assert appliance.profiles == tuple(f"p{n}" for n in range(3001))

@@ -62,7 +62,7 @@ def test_an_element_that_is_never_closed(tmp_path: Path) -> None:
         (b'<?xml version="1.0" encoding="klingon"?><image/>', ("KL0003", 1, 1)),
         (b'<?xml version="1.0" encoding="utf-16"?><image/>', ("KL0003", 1, 1)),
         (b'<?xml version="1.0" encoding="punycode"?><image/>', ("KL0003", 1, 1)),
-        (b"<image>\n<!-- a -- b -->\n</image>", ("KL0007", 2, 11)),
+        (b"<image>\n<!-- a -- b -->\n</image>", ("KL0007", 2, 10)),
         (b"\n<?xml version='1.0'?><image/>", ("KL0007", 2, 1)),
         (b"<image>" * 65, ("KL0002", 1, 64 * 7 + 1)),
     ],
@@ -103,6 +103,11 @@ def test_a_file_too_large_is_refused_unread(tmp_path: Path) -> None:
 
 def test_too_many_elements_are_refused(tmp_path: Path) -> None:
     assert fault_in(tmp_path, b"<image>" + b"<a/>" * 250_001 + b"</image>")[0] == "KL0002"
+
+
+def test_too_many_attributes_are_refused(tmp_path: Path) -> None:
+    raw = "<image " + " ".join(f'a{n}=""' for n in range(257)) + "/>"
+    assert fault_in(tmp_path, raw.encode())[0] == "KL0002"
 
 
 def test_a_missing_file_and_a_file_that_is_none(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def test_permissions_are_octal(tmp_path: Path, written: str, mode: int) -> None:
 
 def test_a_section_for_the_bootstrap_marks_its_files(tmp_path: Path) -> None:
     text = minimal(
-        top='<packages type="bootstrap"><file name="motd"/><archive name="extra.tar.gz"/></packages>'
+        top='<packages type="bootstrap"><file name="motd"/>'
+        '<archive name="extra.tar.gz"/></packages>'
     )
     appliance, _ = load(write(tmp_path, text))
     assert appliance.files[0].bootstrap and appliance.archives[0].bootstrap

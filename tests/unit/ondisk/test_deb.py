@@ -59,7 +59,9 @@ def test_apt_takes_the_package_as_a_provider(package: Path) -> None:
     assert "Provides: linux-initramfs-tool" in output("apt-cache", "show", package)
 
 
-def test_dpkg_installs_it_into_an_empty_root(package: Path, tmp_path: Path) -> None:
+def test_dpkg_installs_it_into_an_empty_root(tmp_path: Path) -> None:
+    package = tmp_path / "package.deb"
+    package.write_bytes(write_deb(CONTROL))
     admin = tmp_path / "root/var/lib/dpkg"
     for directory in ("info", "updates", "triggers"):
         (admin / directory).mkdir(parents=True)

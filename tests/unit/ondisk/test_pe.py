@@ -101,7 +101,7 @@ def test_a_symbol_table_at_the_end_is_cut_off() -> None:
 
 def test_a_full_header_is_said_clearly() -> None:
     assert pe.append(stub(slots=4), ADDED)
-    with pytest.raises(NoSectionSlot, match="4 sections to add.*room for 3"):
+    with pytest.raises(NoSectionSlot, match=r"4 sections to add.*room for 3"):
         pe.append(stub(slots=3), ADDED)
 
 

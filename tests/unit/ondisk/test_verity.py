@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import resource
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -334,8 +334,8 @@ def test_hashing_in_python_costs_little_more_than_hashing_at_all(tmp_path: Path)
     import hashlib
 
     data = tmp_path / "data"
-    with data.open("wb") as f:
-        f.truncate(188_743_680)
+    data.touch()
+    os.truncate(data, 188_743_680)
 
     def cpu_seconds() -> float:
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -348,4 +348,4 @@ def test_hashing_in_python_costs_little_more_than_hashing_at_all(tmp_path: Path)
     began = cpu_seconds()
     verity.write_hash_area(data, io.BytesIO(), uuid=UUID, salt=SALT)
     ours = cpu_seconds() - began
-    assert ours < 3 * plain + 0.3, f"{ours:.2f} s, plain {plain:.2f} s at {time.ctime()}"
+    assert ours < 3 * plain + 0.3, f"{ours:.2f} s, plain {plain:.2f} s"

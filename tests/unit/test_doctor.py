@@ -1,0 +1,245 @@
+"""What `kiwilite doctor` finds on hosts that lack something, and what it says to do."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kiwilite.build import doctor, namespace_check
+from kiwilite.build.configuration import Configuration
+from kiwilite.build.findings import Finding, Verdict, packages_to_install, status
+from kiwilite.build.tools import TOOLS, DataFile, Tool, Use
+from kiwilite.cli import doctor as command
+from kiwilite.errors import HostError, KiwiliteError, UsageError
+
+
+def program(folder: Path, name: str, script: str) -> str:
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("script", "version"),
+    [
+        ("echo tool 4.5.1", "4.5.1"),
+        ("echo 'tool version 1.47.0 (5-Feb-2023)' >&2", "1.47.0"),
+        ("echo '*** CLI (64-bit) v1.5.4, by Somebody ***'", "1.5.4"),
+        ("echo tool 2.6.1; exit 1", "2.6.1"),
+        ("echo 'version 1.21.22 (amd64).'", "1.21.22"),
+        ("echo 3.13~rc1+b2", "3.13~rc1+b2"),
+        ("echo usage: tool FILE", None),
+        ("printf '\\377\\376 1.2'", "1.2"),
+    ],
+)
+def test_a_version_is_found_wherever_a_tool_prints_it(
+    tmp_path: Path, script: str, version: str | None
+) -> None:
+    assert doctor.tool_version(program(tmp_path, "tool", script), "--version") == version
+
+
+def test_a_tool_that_is_not_there_names_its_package() -> None:
+    (found,) = doctor.examine_tools([Tool("no-such-tool", "its-package", "nothing")])
+    assert (found.verdict, found.package) == (Verdict.BROKEN, "its-package")
+    assert packages_to_install([found]) == ("its-package",)
+
+
+@pytest.mark.parametrize("use", [Use.VM, Use.TEST])
+def test_what_builds_can_do_without_is_a_warning(use: Use) -> None:
+    (found,) = doctor.examine_tools([Tool("no-such-tool", "its-package", "nothing", use=use)])
+    assert found.verdict is Verdict.LACKING
+
+
+@pytest.mark.parametrize(("uid", "verdict"), [(0, Verdict.LACKING), (1000, Verdict.BROKEN)])
+def test_newuidmap_is_missed_by_ordinary_users_only(
+    monkeypatch: pytest.MonkeyPatch, uid: int, verdict: Verdict
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    (found,) = doctor.examine_tools([Tool("no-such-tool", "uidmap", "ids", use=Use.USER_BUILD)])
+    assert found.verdict is verdict
+
+
+def test_a_program_of_a_private_folder_is_found_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(tmp_path, "my-tool", "echo 7.8")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (found,) = doctor.examine_tools([Tool("my-tool", "my-package", "nothing")])
+    assert (found.verdict, found.found) == (Verdict.FINE, "7.8")
+
+
+def test_a_file_that_is_needed_may_be_in_any_folder_that_fits(tmp_path: Path) -> None:
+    item = DataFile("library", "its-package", "nothing", "usr/lib/*/faketime/lib.so")
+    assert doctor._data_file(item, tmp_path).verdict is Verdict.BROKEN
+    place = tmp_path / "usr/lib/some-architecture/faketime/lib.so"
+    place.parent.mkdir(parents=True)
+    place.touch()
+    assert doctor._data_file(item, tmp_path).verdict is Verdict.FINE
+
+
+def test_a_library_that_is_not_installed_has_a_command() -> None:
+    _, found = doctor.examine_libraries({"no-such-library": "nothing"})
+    assert found.verdict is Verdict.BROKEN
+    assert found.remedy and "pip install no-such-library" in found.remedy
+
+
+def switch(name: str) -> namespace_check.Switch:
+    return next(s for s in namespace_check.SWITCHES if s.name.endswith(name))
+
+
+def proc_sys(folder: Path, name: str, value: str) -> Path:
+    path = folder / name.replace(".", "/")
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{value}\n")
+    return folder
+
+
+@pytest.mark.parametrize("item", namespace_check.SWITCHES, ids=lambda s: s.name)
+def test_a_setting_that_forbids_namespaces_has_the_command_that_allows_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, item: namespace_check.Switch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    proc = proc_sys(tmp_path, item.name, item.blocking)
+    found = namespace_check.examine_switch(item, proc, works=False)
+    assert found.verdict is Verdict.BROKEN
+    assert found.remedy and f"{item.name} = {item.wanted}" in found.remedy
+
+
+@pytest.mark.parametrize("item", namespace_check.SWITCHES, ids=lambda s: s.name)
+def test_a_setting_does_not_count_where_the_namespace_works(
+    tmp_path: Path, item: namespace_check.Switch
+) -> None:
+    proc = proc_sys(tmp_path, item.name, item.blocking)
+    assert namespace_check.examine_switch(item, proc, works=True).verdict is Verdict.FINE
+
+
+def test_root_is_not_bound_by_settings_for_ordinary_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    item = switch("unprivileged_userns_clone")
+    proc = proc_sys(tmp_path, item.name, item.blocking)
+    assert namespace_check.examine_switch(item, proc, works=False).verdict is Verdict.FINE
+
+
+def test_a_kernel_without_the_setting_is_fine(tmp_path: Path) -> None:
+    found = namespace_check.examine_switch(
+        switch("restrict_unprivileged_userns"), tmp_path, works=False
+    )
+    assert found.verdict is Verdict.FINE
+
+
+def test_a_namespace_that_is_refused_is_told_in_the_kernels_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise HostError("unshare: Operation not permitted")
+
+    monkeypatch.setattr(namespace_check, "run_inside", refuse)
+    last = list(namespace_check.examine_namespaces())[-1]
+    assert last.verdict is Verdict.BROKEN
+    assert "Operation not permitted" in last.found
+    assert last.remedy
+
+
+def test_a_range_of_ids_is_proposed_behind_those_of_others(tmp_path: Path) -> None:
+    table, other = tmp_path / "subuid", tmp_path / "subgid"
+    table.write_text("somebody:100000:65536\n")
+    other.write_text("somebody:100000:65536\nthird:165536:65536\nnonsense\n")
+    found = namespace_check.examine_range(table, "me", 1000, (table, other))
+    assert found.verdict is Verdict.BROKEN
+    assert found.remedy == "as root: usermod --add-subuids 231072-296607 me"
+
+
+def test_a_range_of_ids_may_be_given_by_number(tmp_path: Path) -> None:
+    table = tmp_path / "subuid"
+    table.write_text("1000:100000:65536\n")
+    assert namespace_check.examine_range(table, "me", 1000, (table,)).verdict is Verdict.FINE
+
+
+def test_a_range_that_is_too_small_does_not_count(tmp_path: Path) -> None:
+    table = tmp_path / "subgid"
+    table.write_text("me:100000:1000\n")
+    found = namespace_check.examine_range(table, "me", 1000, (table,))
+    assert found.verdict is Verdict.BROKEN
+    assert found.remedy and "--add-subgids" in found.remedy
+
+
+def test_little_room_is_a_warning_and_a_store_that_cannot_be_written_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "not" / "yet" / "there"
+    monkeypatch.setattr(doctor, "ROOM_FOR_ONE_IMAGE", 1 << 80)
+    assert doctor.examine_room(store).verdict is Verdict.LACKING
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert doctor.examine_room(store).verdict is Verdict.BROKEN
+
+
+def test_a_mirror_is_shown_with_who_named_it(tmp_path: Path) -> None:
+    (tmp_path / "sources.list").write_text("deb http://mirror.example/debian stable main\n")
+    configuration = Configuration(mirrors={"ubuntu": "http://other.example/ubuntu"})
+    debian, ubuntu = doctor.examine_mirrors(configuration, tmp_path)
+    assert (debian.name, debian.found) == ("distro:debian", "http://mirror.example/debian")
+    assert str(tmp_path) in debian.purpose
+    assert "kiwilite.yml" in ubuntu.purpose
+
+
+def test_without_any_mirror_debian_is_left_to_the_tool(tmp_path: Path) -> None:
+    (found,) = doctor.examine_mirrors(Configuration(), tmp_path)
+    assert (found.name, found.verdict) == ("distro:debian", Verdict.FINE)
+
+
+FINE = Finding("tools", "one", Verdict.FINE, "1.0", package="fine")
+LACKING = Finding("tools", "two", Verdict.LACKING, "not installed", package="b")
+BROKEN = Finding("tools", "three", Verdict.BROKEN, "not installed", package="a")
+REMEDY = Finding("places", "four", Verdict.BROKEN, "wrong", remedy="set it right")
+
+
+def test_the_worst_finding_decides() -> None:
+    assert status([]) is Verdict.FINE
+    assert status([FINE, LACKING]) is Verdict.LACKING
+    assert status([BROKEN, FINE, LACKING]) is Verdict.BROKEN
+
+
+def test_the_text_ends_with_one_command_for_all_packages_and_each_remedy() -> None:
+    text = command.as_text([FINE, LACKING, BROKEN, REMEDY])
+    assert "apt-get install a b\n" in text
+    assert "four:\n    set it right" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("findings", "expected"),
+    [([FINE], 0), ([FINE, LACKING], 0), ([FINE, BROKEN], HostError.exit_status)],
+)
+def test_the_exit_status_is_3_only_when_builds_cannot_be_done(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    findings: list[Finding],
+    expected: int,
+) -> None:
+    monkeypatch.setattr(command, "examine", lambda *_: tuple(findings))
+    monkeypatch.setattr(command, "_virtual_machines", lambda: iter(()))
+    assert command.main(["doctor", "--format=json"]) == expected
+    shown = json.loads(capsys.readouterr().out)
+    assert [f["name"] for f in shown["findings"]] == [f.name for f in findings]
+
+
+def test_another_format_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="text or json"):
+        command.main(["doctor", "--format=yaml"])
+
+
+def test_a_configuration_file_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(KiwiliteError, match="no such configuration"):
+        command.main(["doctor", "--config=/no/such/file.yml"])
+
+
+def test_every_tool_on_this_host_tells_a_version() -> None:
+    for found in doctor.examine_tools(TOOLS):
+        if found.verdict is Verdict.FINE:
+            assert found.found[0].isdigit(), found
