@@ -26,6 +26,10 @@ _MUST_BE = {
 }
 
 
+SHOWN = 60
+"""So many characters of a name or value are repeated in a message."""
+
+
 def explain(root: Node) -> list[Diagnostic]:
     """All grammar mistakes below `root`; empty for a valid tree."""
     words = vocabulary()
@@ -37,7 +41,7 @@ def explain(root: Node) -> list[Diagnostic]:
             root.span,
             "error",
             "KL0101",
-            f"the outermost element of a description is `<{form.name}>`, not `<{root.name}>`",
+            f"a description is an `<{form.name}>`, not a `<{_shown(root.name)}>`",
         )
     ]
     if suggest.nearest(root.name, [form.name]):
@@ -86,16 +90,24 @@ def _attributes(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
 
 
 def _unknown_attribute(node: Node, name: str, free: list[str]) -> Diagnostic:
-    shown = name.rpartition("}")[2]
+    shown = _shown(name)
     dropped = dropped_since(node.name, name)
     hint = dropped or suggest.hint(name, free) or suggest.legal("its attributes are", free)
     message = f"`<{node.name}>` has no attribute `{shown}`"
     return Diagnostic(node.attribute_span(name), "error", "KL0102", message, hint)
 
 
+def _shown(name: str) -> str:
+    """A name without its namespace."""
+    return _shorter(name.rpartition("}")[2])
+
+
+def _shorter(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
 def _bad_value(span: Span, subject: str, value: str, legal: ValueType) -> Diagnostic:
-    shown = value.strip(XML_SPACE)
-    shown = f"`{shown[:60]}…`" if len(shown) > 60 else f"`{shown}`"
+    shown = f"`{_shorter(value.strip(XML_SPACE))}`"
     if legal.literals and not legal.datatypes:
         return Diagnostic(
             span,
@@ -174,7 +186,7 @@ def _unknown_element(child: Node, parent: Node, form: ElementForm, words: Vocabu
     hint = suggest.hint(child.name, form.children, "`<{}>`")
     if homes:
         hint = "it belongs into " + " or ".join(f"`<{home}>`" for home in homes)
-    shown = child.name.rpartition("}")[2]
+    shown = _shown(child.name)
     if child.name.startswith("{"):
         hint = "elements of other namespaces belong into `<extension>`"
     hint = hint or suggest.legal("its children are", list(form.children))

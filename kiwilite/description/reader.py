@@ -17,8 +17,11 @@ from kiwilite.description.source import Source, failure
 from kiwilite.description.tree import Node
 
 MAX_DEPTH = 64
-MAX_NODES = 250_000
+MAX_NODES = 100_000
 """Elements and attributes together."""
+
+MAX_CHILDREN = 20_000
+"""In one element: libxml2 takes quadratic time over siblings whose order is free."""
 
 MAX_ATTRIBUTES = 256
 """In one tag; `<type>` has about a hundred to offer."""
@@ -64,6 +67,10 @@ class _Builder:
         limits = (
             (len(self.open) >= MAX_DEPTH, f"more than {MAX_DEPTH} levels"),
             (len(attributes) > MAX_ATTRIBUTES, f"a tag with more than {MAX_ATTRIBUTES} attributes"),
+            (
+                bool(self.open) and len(self.open[-1].children) >= MAX_CHILDREN,
+                f"an element with more than {MAX_CHILDREN} children",
+            ),
             (self.nodes > MAX_NODES, f"more than {MAX_NODES} elements and attributes"),
         )
         for exceeded, what in limits:

@@ -40,19 +40,24 @@ class Source:
     file: Path
     text: bytes
     line_starts: tuple[int, ...]
+    ascii: bool
+    """Whether bytes and characters are the same."""
 
     def span(self, offset: int) -> Span:
         """The place of byte `offset`: line and column from 1, columns counting characters."""
         offset = max(0, min(offset, len(self.text)))
         line = bisect_right(self.line_starts, offset)
-        before = self.text[self.line_starts[line - 1] : offset]
-        return Span(self.file, line, len(before.decode("utf-8", "replace")) + 1)
+        start = self.line_starts[line - 1]
+        if self.ascii:
+            return Span(self.file, line, offset - start + 1)
+        before = self.text[start:offset].decode("utf-8", "replace")
+        return Span(self.file, line, len(before) + 1)
 
 
 def make_source(file: Path, text: bytes) -> Source:
     """A `Source` over UTF-8 `text`."""
     starts = (0, *(m.end() for m in _NEWLINE.finditer(text)))
-    return Source(file, text, starts)
+    return Source(file, text, starts, text.isascii())
 
 
 def failure(span: Span, code: str, message: str, hint: str | None = None) -> DescriptionInvalid:

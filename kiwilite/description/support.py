@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kiwilite.description.diagnostics import Diagnostic
-from kiwilite.description.model import Span
 from kiwilite.description.profiles import Selection
 from kiwilite.description.resolve_type import DEFAULT_FIRMWARE
 from kiwilite.description.support_table import IGNORED, NOT_BUILT, NOT_RUN
@@ -61,9 +60,10 @@ def check_support(
 ) -> Iterator[Diagnostic]:
     """What is not built or ignored among the parts that hold for `selection`."""
     yield from _node(root, deep=False)
+    used = set(packages)
     for section in root.children:
         if section.name == "packages":
-            if section in packages:
+            if section in used:
                 yield from _node(section, deep=True)
         elif section.name == "preferences":
             if selection.holds(section):
@@ -72,7 +72,7 @@ def check_support(
             yield from _node(section, deep=True)
     for name, value in _DEFAULTS.items():
         if image_type.get("image") == "oem" and name not in image_type.attributes:
-            yield from _report(f"type@{name}", f'{name}="{value}"', value, image_type.span)
+            yield from _report(f"type@{name}", f'`{name}="{value}"`', value, image_type)
     archive = root.file.parent / "root.tar.gz"
     if archive.exists():
         message = "root.tar.gz beside the description is not built by kiwilite"
@@ -91,26 +91,23 @@ def _preferences(section: Node, image_type: Node) -> Iterator[Diagnostic]:
 def _node(node: Node, *, deep: bool) -> Iterator[Diagnostic]:
     text = node.text.strip()
     shown = f"`<{node.name}>{text}`" if text and len(text) < 40 else f"`<{node.name}>`"
-    yield from _report(node.name, shown, text, node.span)
-    if node.name in SUPPORT and not node.children:
-        if not SUPPORT[node.name].fine:
-            return
-    elif node.name in SUPPORT:
+    yield from _report(node.name, shown, text, node)
+    if node.name in SUPPORT and not SUPPORT[node.name].fine:
         return
     for name, value in node.attributes.items():
-        written = node.renamed.get(name, name)
-        span = node.attribute_span(name)
-        key = f"{node.name}@{name}"
-        yield from _report(key, f'`{written}="{value}"`', value.strip(), span)
+        shown = f'`{node.renamed.get(name, name)}="{value}"`'
+        yield from _report(f"{node.name}@{name}", shown, value.strip(), node, name)
     if deep:
         for child in node.children:
             yield from _node(child, deep=True)
 
 
-def _report(key: str, shown: str, value: str, span: Span) -> Iterator[Diagnostic]:
+def _report(
+    key: str, shown: str, value: str, node: Node, attribute: str | None = None
+) -> Iterator[Diagnostic]:
     support = SUPPORT.get(key)
     if support is None or value in support.fine:
         return
+    span = node.span if attribute is None else node.attribute_span(attribute)
     severity, code, words = _REPORTS[support.status]
-    shown = shown if shown.startswith("`") else f"`{shown}`"
     yield Diagnostic(span, severity, code, f"{shown} {words}", support.instead or None)

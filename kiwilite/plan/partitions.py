@@ -102,7 +102,7 @@ def _needed(partition: Partition, measured: Mapping[str, int]) -> int:
             where=partition.where,
             hint=f"make it at least {-(-content // MIB)} MiB",
         )
-    return round_up(max(content, partition.size.bytes), ALIGNMENT)
+    return round_up(max(content, partition.size.bytes, 1), ALIGNMENT)
 
 
 def layout(
@@ -119,7 +119,8 @@ def layout(
 
     `measured` has the bytes of each content by partition name. Without `disk_size` the
     disk is as large as everything on it and `extra` bytes, which the rest gets. The last
-    MiB stays free for the backup GPT, and `unpartitioned` bytes before it. Raises DoesNotFit, naming the partition and the line that is too small.
+    MiB stays free for the backup GPT, and `unpartitioned` bytes before it. Raises
+    DoesNotFit, naming the partition and the line that is too small.
     """
     sizes = [_needed(p, measured) for p in partitions]
     total = ALIGNMENT + sum(sizes) + round_up(unpartitioned, ALIGNMENT) + ALIGNMENT

@@ -34,7 +34,7 @@ DESCRIPTION = """\
     <preferences source_date_epoch="1754697600">
         <version>1.0.0</version>
         <packagemanager>apt</packagemanager>
-        <type image="oem" firmware="uefi" overlayroot="true"
+        <type image="oem" firmware="uefi" filesystem="xfs" overlayroot="true"
               overlayroot_write_partition="false"
               squashfscompression="zstd" squashfscompression_level="1"
               verity_blocks="all" kernelcmdline="console=ttyS0">

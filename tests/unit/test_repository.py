@@ -16,17 +16,6 @@ from kiwilite.build.tools import DATA_FILES, PACKAGE_OF, TOOLS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-LEFT_OUT = {
-    ".git",
-    ".venv",
-    "build",
-    "dist",
-    "__pycache__",
-    "node_modules",
-    *(f".{tool}_cache" for tool in ("mypy", "ruff", "pytest")),
-    ".hypothesis",
-}
-
 # The patterns are put together from parts, so that this file does not hold them itself.
 DOT = r"\."
 PACKAGE_HOSTS = [
@@ -57,17 +46,13 @@ MACHINE_PATHS = [
 
 
 def files() -> list[Path]:
-    found = []
-    pending = [ROOT]
-    while pending:
-        for path in pending.pop().iterdir():
-            if path.name in LEFT_OUT or path.name.endswith(".egg-info"):
-                continue
-            if path.is_dir() and not path.is_symlink():
-                pending.append(path)
-            elif path.is_file():
-                found.append(path)
-    return sorted(found)
+    """What belongs to the project: all that version control keeps or would take in."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("this is not a checkout")
+    found = (ROOT / name for name in done.stdout.split("\0") if name)
+    return sorted(path for path in found if path.is_file())
 
 
 def places_of(pattern: str) -> list[str]:

@@ -44,7 +44,7 @@ STATE = {
     "machine-id": "cat /etc/machine-id",
     "host keys": "cat /etc/ssh/ssh_host_*_key.pub",
     "one shot": "ls /sys/firmware/efi/efivars | grep LoaderEntryOneShot || echo none",
-    "kept": "cat /etc/kept || echo gone",
+    "kept": "cat /etc/kept 2>/dev/null || echo gone",
     "cmdline": "cat /proc/cmdline",
 }
 FIRST = {

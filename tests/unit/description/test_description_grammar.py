@@ -93,7 +93,7 @@ def test_all_mistakes_of_a_file_come_in_one_run_in_its_order(tmp_path: Path) -> 
 
 def test_another_outermost_element_is_explained(tmp_path: Path) -> None:
     (found,) = errors_of(tmp_path, "<configuration/>")
-    assert "is `<image>`, not `<configuration>`" in found.message
+    assert "is an `<image>`, not a `<configuration>`" in found.message
 
 
 def test_the_exception_is_the_text_of_all_errors(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwilite.ondisk import cpio
@@ -151,6 +151,7 @@ def _no_file_is_a_directory(tree: list[Entry]) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(entries(), unique_by=lambda e: e.path, max_size=6).filter(_no_file_is_a_directory))
 def test_what_is_written_is_read_back(tree: list[Entry]) -> None:
     found = cpio.read(cpio.write(tree, mtime=EPOCH))
@@ -160,6 +161,7 @@ def test_what_is_written_is_read_back(tree: list[Entry]) -> None:
 SAMPLE = cpio.write(TREE, mtime=EPOCH)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, len(SAMPLE)), st.binary(max_size=9)), max_size=4),
     st.integers(0, len(SAMPLE)),
@@ -176,6 +178,7 @@ def test_nothing_but_bad_cpio_comes_out_of_a_broken_archive(
         assert 0 <= error.offset <= len(raw)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.text("0123456789abcdefABCDEF _+-x", max_size=110))
 def test_nothing_but_bad_cpio_comes_out_of_noise(noise: bytes, digits: str) -> None:
     for raw in (noise, b"070701" + noise, b"070701" + digits.encode() + noise):

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwilite.ondisk import gpt, mbr
@@ -170,6 +170,7 @@ def tables(draw: st.DrawFn) -> Gpt:
     return dataclasses.replace(empty, partitions=partitions, empty_slots=gaps)
 
 
+@settings(deadline=None)
 @given(tables())
 def test_what_is_written_is_read_back(table: Gpt) -> None:
     assert gpt.read(io.BytesIO(disk_image(table))) == table
@@ -179,6 +180,7 @@ SMALL = disk_image(Gpt(DISK_GUID, (partition(1, 34, 40), partition(2, 41, 60)), 
 META = [*range(512, 512 + 92), *range(1024, 1024 + 256)]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(META + [len(SMALL) - 512 + n for n in range(92)]), st.integers(1, 255))
 def test_one_changed_byte_in_header_or_entry_is_noticed(at: int, flip: int) -> None:
     broken = bytearray(SMALL)
@@ -187,6 +189,7 @@ def test_one_changed_byte_in_header_or_entry_is_noticed(at: int, flip: int) -> N
         gpt.read(io.BytesIO(broken))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.binary(max_size=12)), max_size=6))
 def test_nothing_but_bad_gpt_comes_out_of_a_broken_table(edits: list[tuple[int, bytes]]) -> None:
     """The CRCs are made right again, so that the checks behind them are reached."""
@@ -200,6 +203,7 @@ def test_nothing_but_bad_gpt_comes_out_of_a_broken_table(edits: list[tuple[int, 
         assert error.field
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000), st.sampled_from((512, 4096)))
 def test_nothing_but_bad_gpt_comes_out_of_noise(noise: bytes, sector: int) -> None:
     disk = bytes(sector) + b"EFI PART" + noise

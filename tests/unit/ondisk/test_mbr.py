@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwilite.ondisk import mbr
@@ -70,6 +70,7 @@ entries = st.builds(
 ) | st.just(mbr.UNUSED)
 
 
+@settings(deadline=None)
 @given(
     st.lists(entries, max_size=4).filter(lambda e: not e or e[-1] != mbr.UNUSED),
     st.integers(0, 2**32 - 1),
@@ -82,6 +83,7 @@ def test_what_is_packed_is_unpacked(table: list[MbrEntry], signature: int, code:
     assert Mbr.unpack(raw) == record
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=600) | st.binary(min_size=510, max_size=510).map(lambda b: b + b"\x55\xaa")
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pefile
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwilite.ondisk import pe
@@ -141,6 +141,7 @@ def test_a_section_that_claims_more_than_the_file_has_is_refused() -> None:
 SAMPLE = pe.append(stub(), ADDED)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 0x400), st.binary(min_size=1, max_size=8)), max_size=5),
     st.integers(0, len(SAMPLE)) | st.just(len(SAMPLE)),
@@ -152,7 +153,7 @@ def test_nothing_but_bad_pe_comes_out_of_a_broken_image(
     for at, data in edits:
         raw[at : at + len(data)] = data
     broken = bytes(raw[:end])
-    for use in (pe.sections, pe.free_slots, pe.dll_characteristics, _append_one):
+    for use in (pe.sections, _append_one):
         try:
             use(broken)
         except BadPe as error:
@@ -163,8 +164,8 @@ def _append_one(raw: bytes) -> bytes:
     return pe.append(raw, ADDED[:1])
 
 
-@given(st.binary(max_size=300))
-def test_nothing_but_bad_pe_comes_out_of_noise(noise: bytes) -> None:
-    for raw in (noise, b"MZ" + noise, b"MZ".ljust(60, b"\0") + b"\x40\0\0\0PE\0\0" + noise):
-        with pytest.raises(BadPe):
-            pe.sections(raw)
+@settings(deadline=None)
+@given(st.sampled_from((b"", b"MZ", SAMPLE[:64], SAMPLE[:90])), st.binary(max_size=300))
+def test_nothing_but_bad_pe_comes_out_of_noise(start: bytes, noise: bytes) -> None:
+    with pytest.raises(BadPe):
+        pe.sections(start + noise)

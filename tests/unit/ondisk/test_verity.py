@@ -173,7 +173,7 @@ def test_another_root_hash_makes_the_top_block_corrupted(sound: tuple[bytes, byt
     assert corruptions(raw, b"") == expected
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(at=st.integers(0, OFFSET + 5 * 4096 - 1))
 def test_every_flipped_bit_of_data_and_tree_is_found(sound: tuple[bytes, bytes], at: int) -> None:
     raw, root = sound
@@ -224,6 +224,7 @@ superblocks = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(superblocks)
 def test_a_superblock_is_unpacked_as_packed(superblock: VeritySuperblock) -> None:
     raw = superblock.pack()
@@ -231,6 +232,7 @@ def test_a_superblock_is_unpacked_as_packed(superblock: VeritySuperblock) -> Non
     assert VeritySuperblock.unpack(raw) == superblock
 
 
+@settings(deadline=None)
 @given(superblocks, st.integers(0, 511), st.binary(max_size=16), st.binary(max_size=64))
 def test_nothing_but_bad_superblock_comes_out_of_broken_bytes(
     superblock: VeritySuperblock, at: int, edit: bytes, rest: bytes
