@@ -159,13 +159,23 @@ def examine_room(store: Path) -> Finding:
     return Finding("places", "room", Verdict.LACKING, text, remedy=remedy)
 
 
-def examine_mirrors(configuration: Configuration, apt: Path = Path("/etc/apt")) -> list[Finding]:
+def examine_mirrors(
+    configuration: Configuration,
+    apt: Path = Path("/etc/apt"),
+    tool: Path = Path("/usr/bin/mmdebstrap"),
+) -> list[Finding]:
     """What each `distro:` name stands for on this host, and who says so."""
-    known = host_mirrors(configuration.mirrors, apt)
+    of_apt = host_mirrors({}, apt, Path(os.devnull))
+    known = host_mirrors(configuration.mirrors, apt, tool)
     rows = []
     for name, uri in sorted(known.items()):
-        source = "kiwilite.yml" if name in configuration.mirrors else f"this host's {apt}"
+        source = f"{tool.name}, as nobody else names one"
+        if name in configuration.mirrors:
+            source = "kiwilite.yml"
+        elif name in of_apt:
+            source = f"{apt} of this host"
         rows.append(Finding("mirrors", f"distro:{name}", Verdict.FINE, uri, f"from {source}"))
-    if "debian" not in known:
-        rows.append(Finding("mirrors", "distro:debian", Verdict.FINE, "mmdebstrap's own choice"))
+    if not known:
+        remedy = "name one in kiwilite.yml:\n    mirrors:\n      debian: URL"
+        rows.append(Finding("mirrors", "distro:", Verdict.LACKING, "none known", remedy=remedy))
     return rows

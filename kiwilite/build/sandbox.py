@@ -181,13 +181,14 @@ def _follow(
 ) -> None:
     """Hand the child its id maps when it asks, and turn its complaint into a HostError."""
     with os.fdopen(go, "wb") as gate:
-        if status.readline() == b"unshared\n":
+        first = status.readline()
+        if first == b"unshared\n":
             _write_maps(child.pid, uids, gids)
             gate.write(b"mapped\n")
             gate.flush()
             complaint = status.read()
         else:
-            complaint = status.read() or b"unshare: the process ended before it said why"
+            complaint = first + status.read() or b"the process ended before it said why"
     if complaint:
         text = complaint.decode(errors="replace").strip()
         raise HostError(

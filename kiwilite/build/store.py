@@ -189,8 +189,18 @@ def remove_tree(folder: Path) -> None:
 
 def own(path: Path) -> None:
     """Let the namespace's root own `path` where that is not who we are."""
-    if os.geteuid() == 0:
+    if os.geteuid() != 0:
+        return
+    try:
         os.lchown(path, FOREIGN_BASE, FOREIGN_BASE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise HostError(
+            f"root here is that of a container without the ids from {FOREIGN_BASE} on, "
+            "under which builds of root run",
+            hint="build as an ordinary user who has a range in /etc/subuid",
+        ) from error
 
 
 def give_to_namespace(folder: Path) -> None:

@@ -16,7 +16,7 @@ from kiwilite.description.model import Appliance
 from kiwilite.description.profiles import Selection, matches
 from kiwilite.description.resolve import SCRIPTS
 from kiwilite.description.tree import Node
-from kiwilite.description.values import comma_list, group, permissions
+from kiwilite.description.values import boolean, comma_list, group, permissions
 
 _NO_KERNEL = re.compile(
     r"linux-(base|firmware|headers|tools|perf|doc|source|kbuild|libc|compiler|config|support)"
@@ -160,12 +160,22 @@ def _local(node: Node, attribute: str, what: str) -> Iterator[Diagnostic]:
 
 
 def check_passphrase(image_type: Node) -> Iterator[Diagnostic]:
-    """A passphrase in the file, and one that every device carries in its initrd."""
+    """A passphrase that is not there, stands in the file, or travels in every initrd."""
     luks = image_type.attributes.get("luks")
     if luks is None:
+        yield from _unencrypted(image_type)
         return
     span = image_type.attribute_span("luks")
-    if luks and luks != "random" and not luks.startswith("file://"):
+    if luks in ("", "random"):
+        message = f'`luks="{luks}"` is not built by kiwilite: nobody would know the passphrase'
+        yield Diagnostic(span, "error", "KL0901", message, 'write luks="file://PATH"')
+        return
+    if luks.startswith("file://"):
+        path = image_type.file.parent / luks.removeprefix("file://")
+        if not _exists(path):
+            message = f"the key file {path} does not exist"
+            yield Diagnostic(span, "error", "KL0301", message)
+    else:
         message = "the passphrase of the encrypted volume stands in the file"
         yield Diagnostic(span, "warning", "KL0601", message, 'refer to it: luks="file://PATH"')
     if (image_type.get("luks_unlock") or "embedded") == "embedded":
@@ -175,6 +185,19 @@ def check_passphrase(image_type: Node) -> Iterator[Diagnostic]:
             "KL0602",
             "the passphrase travels inside the initrd, readable to whoever has the image",
             "this is for demonstrations; a device in the field needs a TPM",
+        )
+
+
+def _unencrypted(image_type: Node) -> Iterator[Diagnostic]:
+    """An overlay partition in the clear, which is more than nothing and less than it looks."""
+    overlay = boolean(image_type, "overlayroot")
+    if overlay and boolean(image_type, "overlayroot_write_partition", default=True):
+        yield Diagnostic(
+            image_type.attribute_span("overlayroot"),
+            "error",
+            "KL0901",
+            "an overlay partition without encryption is not built by kiwilite",
+            'add luks="file://PATH", or overlayroot_write_partition="false" for one in memory',
         )
 
 

@@ -9,12 +9,13 @@ NOT_BUILT: Final = {
     "type@firmware | efi uefi": 'write firmware="uefi"',
     "type@overlayroot | true 1": 'write overlayroot="true": the root is a read-only squashfs',
     "type@overlayroot_readonly_filesystem | squashfs": "the read-only root is a squashfs",
-    "type@filesystem | xfs ext4": "the overlay's file system is xfs or ext4",
+    "type@filesystem | xfs": "the overlay's file system is xfs",
+    "type@verity_blocks | all": 'write verity_blocks="all": a part would not mount',
     "type@format | qcow2": "convert the raw image with qemu-img",
     "type@efiparttable | gpt": "the partition table is a GPT; see gpt_hybrid_mbr",
     "type@force_mbr | false 0": "the partition table is a GPT; see gpt_hybrid_mbr",
     "type@dosparttable_extended_layout | false 0": "the partition table is a GPT",
-    "type@target_blocksize | 512 4096": "sectors have 512 or 4096 bytes",
+    "type@target_blocksize | 512": "sectors have 512 bytes",
     "type@luks_version | luks luks2": 'write luks_version="luks2"',
     "type@provisioning | firstboot": 'write provisioning="firstboot"',
     "type@mdraid": "there is no software RAID",
@@ -26,9 +27,8 @@ NOT_BUILT: Final = {
     "type@installiso type@installstick type@installpxe | false 0": "write the image to the disk",
     "type@selinux_policy type@derived_from": "",
     "type@xen_server | false 0": "",
-    "bootloader@name | grub2 systemd_boot": "kiwilite boots a unified kernel image",
     "securelinux": "",
-    "partition@filesystem | ext2 ext3 ext4 xfs squashfs fat16 fat32": "choose ext4 or xfs",
+    "partition@filesystem | ext2 ext3 ext4 xfs squashfs": "choose ext4 or xfs",
     "partition@partition_type | t.linux": "there is no software RAID",
     "partition@clone | 0": "",
     "systemdisk": "there are no volumes; write `<partitions>`",
@@ -36,6 +36,7 @@ NOT_BUILT: Final = {
     "packagemanager | apt": "kiwilite installs Debian packages with apt",
     "repository@type | apt-deb deb-dir": "kiwilite installs Debian packages",
     "repository@customize": "",
+    "repository@username repository@password": "name a mirror that asks for no password",
     "containers": "put the images into a squashfs partition or load them in config.sh",
     "certificates": "copy them with `<file>` and run update-ca-certificates in config.sh",
     "description@type | system": "kiwilite makes its own initrd; there are no boot images",
@@ -91,11 +92,13 @@ IGNORED: Final = {
     "type@volid type@application_id type@publisher type@mediacheck type@flags": _NOT_FOR_DISKS,
     "type@hybridpersistent type@hybridpersistent_filesystem type@efifatimagesize": _NOT_FOR_DISKS,
     "type@archive type@compressed type@enclave_format type@metadata_path": _NOT_FOR_DISKS,
+    "type@embed_verity_metadata | false 0": "the root hash is in the unified kernel image",
     "type@erofscompression type@gcelicense type@vhdfixedtag": "",
     "type@delta_root type@provide_system_files type@require_system_files": _NOT_FOR_DISKS,
     "type@ensure_empty_tmpdirs": _NOT_FOR_DISKS,
     "type@installboot type@install_continue_on_timeout type@installprovidefailsafe": "",
     "type@wwid_wait_timeout type@bundle_format": "",
+    "bootloader@name | systemd_boot": 'name="systemd_boot" shows the boot entries',
     "bootloader@bls bootloader@output_console bootloader@input_console": "there is no boot menu",
     "bootloader@serial_line bootloader@video_mode bootloader@timeout_style": "",
     "bootloader@targettype bootloader@use_disk_password bootloader@grub_template": "",
@@ -131,8 +134,8 @@ _BUILT = """
     preferences@source_date_epoch version locale keytable timezone
     type type@efipartsize type@squashfscompression type@squashfscompression_level
     type@gpt_hybrid_mbr type@kernelcmdline type@luks type@luks_pbkdf type@luks_unlock
-    type@on_failure type@overlayroot_write_partition type@verity_blocks
-    type@embed_verity_metadata type@primary
+    type@on_failure type@overlayroot_write_partition
+    type@primary
     bootloader bootloader@timeout oemconfig size size@unit size@unpartitioned size@additive
     partitions partition partition@name partition@size
     partition@mountpoint partition@label luksformat option option@name option@value
@@ -140,8 +143,8 @@ _BUILT = """
     user@password user@pwdformat user@realname user@shell
     repository repository@profiles repository@arch repository@alias repository@components
     repository@distribution repository@imageinclude repository@imageonly
-    repository@repository_gpgcheck repository@priority repository@password
-    repository@username repository@architectures source source@path signing signing@key
+    repository@repository_gpgcheck repository@priority
+    repository@architectures source source@path signing signing@key
     packages packages@type packages@profiles packages@patternType packages@bootstrap_package
     packages@bootstrap_digest package package@name package@arch
     archive archive@name archive@target_dir

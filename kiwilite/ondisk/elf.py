@@ -80,7 +80,7 @@ def parse(raw: bytes) -> ElfImage:
         raise BadElf("not an ELF file")
     try:
         return _parse(raw)
-    except (struct.error, IndexError, OverflowError, ValueError) as error:
+    except (struct.error, OverflowError, IndexError, ValueError) as error:
         raise BadElf(f"truncated or damaged ELF file: {error}") from error
 
 

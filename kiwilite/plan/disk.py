@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 from kiwilite.description.model import Appliance, ImageType, PartitionElement
@@ -23,6 +24,7 @@ READ_ONLY = "p.lxreadonly"
 READ_WRITE = "p.lxroot"
 
 LEGACY_SIZE = 2 * MIB
+CONTENT_SIZED = PartitionSize("content")
 SQUASHFS = "squashfs"
 
 
@@ -39,58 +41,47 @@ def data_partitions(kind: ImageType) -> tuple[PartitionElement, ...]:
 def partitions(appliance: Appliance) -> tuple[Partition, ...]:
     """All partitions of the disk, in order, with symbolic sizes."""
     kind = appliance.type
-    type_line = str(kind.span)
-
-    def make(
-        name: str, guid: UUID, size: PartitionSize, content: str, mountpoint: str | None, where: str
-    ) -> Partition:
-        return Partition(
-            name, guid, partition_guid(appliance, name), size, content, mountpoint, where
-        )
-
-    esp_size = PartitionSize("fixed", kind.efipartsize) if kind.efipartsize else None
+    here = str(kind.span)
+    esp = PartitionSize("fixed", kind.efipartsize) if kind.efipartsize else CONTENT_SIZED
     rows = [
-        make(
-            LEGACY,
-            TYPE_BIOS_BOOT,
-            PartitionSize("fixed", LEGACY_SIZE),
-            "BIOS boot, empty",
-            None,
-            type_line,
-        ),
-        make(ESP, TYPE_ESP, esp_size or PartitionSize("content"), "FAT: UKI", None, type_line),
+        _Row(LEGACY, PartitionSize("fixed", LEGACY_SIZE), "BIOS boot, empty", here, TYPE_BIOS_BOOT),
+        _Row(ESP, esp, "FAT: UKI", here, TYPE_ESP),
     ]
-    rows += [
-        make(
-            p.name,
-            TYPE_LINUX,
-            PartitionSize("fixed", p.size),
-            _content_words(p),
-            p.mountpoint,
-            str(p.span),
-        )
-        for p in kind.partitions
-    ]
+    for p in kind.partitions:
+        size = PartitionSize("fixed", p.size)
+        rows.append(_Row(p.name, size, _content_words(p), str(p.span), mountpoint=p.mountpoint))
     overlay = kind.overlay
     if overlay is not None:
-        words = "squashfs + hash tree" if overlay.verity_blocks else SQUASHFS
-        size = PartitionSize("content")
-        rows.append(make(READ_ONLY, TYPE_LINUX, size, words, "/", type_line))
+        words = "squashfs + hash tree"
+        rows.append(_Row(READ_ONLY, CONTENT_SIZED, words, here, mountpoint="/"))
         if overlay.write_partition:
-            least = OVERLAY_MINIMUM if overlay.filesystem == "xfs" else 64 * MIB
-            words = f"{overlay.filesystem} on LUKS2" if overlay.luks else overlay.filesystem
-            where = str(kind.size.span) if kind.size else type_line
-            rows.append(
-                make(
-                    READ_WRITE,
-                    TYPE_LINUX,
-                    PartitionSize("rest", least),
-                    f"overlay: {words}",
-                    None,
-                    where,
-                )
-            )
-    return tuple(rows)
+            least = PartitionSize("rest", OVERLAY_MINIMUM)
+            where = str(kind.size.span) if kind.size else here
+            words = f"overlay: {overlay.filesystem} on LUKS2"
+            rows.append(_Row(READ_WRITE, least, words, where))
+    return tuple(
+        Partition(
+            name=row.name,
+            type_guid=row.type_guid,
+            unique_guid=partition_guid(appliance, row.name),
+            size=row.size,
+            content=row.content,
+            mountpoint=row.mountpoint,
+            where=row.where,
+        )
+        for row in rows
+    )
+
+
+class _Row(NamedTuple):
+    """What differs between partitions."""
+
+    name: str
+    size: PartitionSize
+    content: str
+    where: str
+    type_guid: UUID = TYPE_LINUX
+    mountpoint: str | None = None
 
 
 def _content_words(partition: PartitionElement) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from kiwilite.description.model import Appliance, ImageType, PartitionElement
+from kiwilite.description.model import Appliance, ImageType, Luks, PartitionElement
 from kiwilite.plan import disk as d
 from kiwilite.plan import steps as s
 from kiwilite.plan.identity import derived_hex, derived_uuid, derived_volume_id
@@ -16,6 +16,7 @@ from kiwilite.plan.nodes import (
     ROOT_MAPPING,
     Context,
     Node,
+    has_loader,
     uki_name,
 )
 from kiwilite.plan.partitions import MIB
@@ -78,7 +79,7 @@ def image_nodes(context: Context) -> tuple[Node, ...]:
     """Boot files, file systems, UKI, ESP, disk, and the disk in the format that was asked for."""
     appliance = context.appliance
     kind = appliance.type
-    with_loader = kind.bootloader is not None and kind.bootloader.name == "systemd_boot"
+    with_loader = has_loader(kind)
     boot = s.BootFiles(
         tree=s.Output("packages"),
         architecture=context.architecture,
@@ -130,9 +131,33 @@ def _overlay_target(context: Context) -> s.OverlayTarget | None:
         partuuid=d.partition_guid(context.appliance, d.READ_WRITE),
         volume_id=derived_uuid(context.seed, "overlay volume"),
         filesystem=overlay.filesystem,
-        format_options=overlay.luks.options,
+        format_options=format_options(overlay.luks),
         passphrase=_passphrase(context.appliance, overlay.luks.passphrase),
     )
+
+
+REFERENCE_CIPHER = (
+    ("--cipher", "aegis128-random"),
+    ("--key-size", "128"),
+    ("--integrity", "aead"),
+)
+"""What a volume is formatted with where the description names no cipher."""
+
+EMBEDDED_KEY = (("--pbkdf", "pbkdf2"), ("--pbkdf-force-iterations", "1000"))
+"""An embedded key gains nothing from an expensive derivation, which would cost every boot."""
+
+
+def format_options(luks: Luks) -> tuple[tuple[str, str], ...]:
+    """The description's luksFormat options, and defaults for what it does not say."""
+    rows = list(luks.options)
+    named = {name for name, _ in rows}
+    if not named & {"--cipher", "--integrity"}:
+        rows = [*REFERENCE_CIPHER, *(row for row in rows if row[0] != "--key-size")]
+    if "--sector-size" not in named:
+        rows.append(("--sector-size", "4096"))
+    if not any(name.startswith("--pbkdf") for name in named):
+        rows += EMBEDDED_KEY
+    return tuple(rows)
 
 
 def _passphrase(appliance: Appliance, text: str) -> s.Secret | s.Source:

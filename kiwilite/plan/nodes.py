@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kiwilite.description.model import Appliance
+from kiwilite.description.model import Appliance, ImageType
 from kiwilite.plan import steps as s
 from kiwilite.plan.partitions import Partition
 
@@ -72,6 +72,11 @@ class Context:
     @property
     def architecture(self) -> str:
         return DEBIAN_ARCHITECTURE.get(self.appliance.arch, self.appliance.arch)
+
+
+def has_loader(kind: ImageType) -> bool:
+    """Whether systemd-boot starts the UKI and shows its entries; else the firmware starts it."""
+    return kind.bootloader is not None and kind.bootloader.name == "systemd_boot"
 
 
 def uki_name(appliance: Appliance) -> str:

@@ -36,12 +36,11 @@ def device_stack(appliance: Appliance) -> str:
         lines.append("/  overlayfs")
         if overlay.write_partition:
             lines.append("├─ upper  " + overlay.filesystem)
-            parts = (["dm-crypt, authenticated", "dm-integrity"] if overlay.luks else []) + [
-                READ_WRITE
-            ]
-            lines += _chain("│  ", parts)
+            lines += _chain("│  ", ["dm-crypt, authenticated", "dm-integrity", READ_WRITE])
+        else:
+            lines.append("├─ upper  in memory")
         lines.append("└─ lower  squashfs, read-only")
-        lines += _chain("   ", (["dm-verity"] if overlay.verity_blocks else []) + [READ_ONLY])
+        lines += _chain("   ", ["dm-verity", READ_ONLY])
     for p in appliance.type.partitions:
         if not p.mountpoint:
             continue

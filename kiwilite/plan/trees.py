@@ -7,7 +7,7 @@ from pathlib import Path
 from kiwilite.description.model import Appliance, Repository, User
 from kiwilite.plan import disk as d
 from kiwilite.plan import steps as s
-from kiwilite.plan.nodes import FACTORY_RESET, Context, Node, uki_name
+from kiwilite.plan.nodes import FACTORY_RESET, Context, Node, has_loader, uki_name
 
 DISTRO = "distro:"
 
@@ -141,7 +141,7 @@ def _account(user: User) -> s.Account:
 def _customise(context: Context) -> s.Customise:
     appliance = context.appliance
     kind = appliance.type
-    overlay = kind.overlay is not None and kind.overlay.write_partition
+    resettable = kind.overlay is not None and kind.overlay.write_partition and has_loader(kind)
     return s.Customise(
         tree=s.Output("packages"),
         overlay_trees=tuple(s.Source(p) for p in appliance.overlay_trees),
@@ -159,7 +159,9 @@ def _customise(context: Context) -> s.Customise:
         scripts=tuple((n, s.Source(p)) for n, p in appliance.scripts if n != "post_bootstrap"),
         script_variables=script_variables(appliance),
         script_network=appliance.preferences.script_network,
-        factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower() if overlay else None,
+        factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower()
+        if resettable
+        else None,
         seed=context.seed,
         epoch=context.epoch,
     )

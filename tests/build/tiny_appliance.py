@@ -61,6 +61,7 @@ DESCRIPTION = """\
         <package name="busybox-static"/>
         <package name="cryptsetup-bin"/>
         <package name="kmod"/>
+        <package name="xfsprogs"/>
     </packages>
 </image>
 """
@@ -127,11 +128,16 @@ class Appliance:
         """What the command runs with."""
         return {**os.environ, "KIWILITE_STORE": str(self.store), "PYTHONPATH": str(PACKAGE.parent)}
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Begin a build and do not wait for it; its messages can be read."""
+    def start(
+        self,
+        *words: str,
+        before: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> subprocess.Popen[str]:
+        """Begin a build in a session of its own; `before` has to end in an exec of it."""
         return subprocess.Popen(
-            self.command(*words),
-            env=self.environment(),
+            [*before, *self.command(*words)],
+            env={**self.environment(), **(environment or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -146,27 +152,19 @@ class Appliance:
         before: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> Said:
-        """Build; `before` are the words of a command that runs it, such as `unshare`."""
-        done = subprocess.run(
-            [*before, *self.command(*words)],
-            env={**self.environment(), **(environment or {})},
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
-        )
-        return Said(done.returncode, done.stdout, done.stderr)
+        """Build, and see that nothing half-written stays in the store."""
+        child = self.start(*words, before=before, environment=environment)
+        out, err = child.communicate(timeout=900)
+        assert not self.in_the_making(child.pid)
+        return Said(child.returncode, out, err)
 
     def results(self) -> list[str]:
         """Names of all that stands in the target folder, hidden files too."""
         return sorted(p.name for p in self.target.iterdir()) if self.target.exists() else []
 
-    def in_the_making(self) -> list[str]:
-        """Names of the work folders of the store."""
-        work = self.store / "work"
-        return sorted(p.name for p in work.iterdir()) if work.exists() else []
+    def in_the_making(self, pid: int) -> list[str]:
+        """Names of the work folders that the build with this process id has in the store."""
+        return sorted(p.name for p in (self.store / "work").glob(f"*.{pid}.*"))
 
 
 def make(base: Path, store: Path | None = None) -> Appliance:

@@ -181,16 +181,19 @@ def test_little_room_is_a_warning_and_a_store_that_cannot_be_written_is_not(
 
 def test_a_mirror_is_shown_with_who_named_it(tmp_path: Path) -> None:
     (tmp_path / "sources.list").write_text("deb http://mirror.example/debian stable main\n")
+    (tmp_path / "tool").write_text("my $mirror = 'http://default.example/kali';\n")
     configuration = Configuration(mirrors={"ubuntu": "http://other.example/ubuntu"})
-    debian, ubuntu = doctor.examine_mirrors(configuration, tmp_path)
+    debian, kali, ubuntu = doctor.examine_mirrors(configuration, tmp_path, tmp_path / "tool")
     assert (debian.name, debian.found) == ("distro:debian", "http://mirror.example/debian")
     assert str(tmp_path) in debian.purpose
+    assert kali.purpose.startswith("from tool")
     assert "kiwilite.yml" in ubuntu.purpose
 
 
-def test_without_any_mirror_debian_is_left_to_the_tool(tmp_path: Path) -> None:
-    (found,) = doctor.examine_mirrors(Configuration(), tmp_path)
-    assert (found.name, found.verdict) == ("distro:debian", Verdict.FINE)
+def test_a_host_without_any_mirror_is_told_where_to_name_one(tmp_path: Path) -> None:
+    (found,) = doctor.examine_mirrors(Configuration(), tmp_path, tmp_path / "no-tool")
+    assert found.verdict is Verdict.LACKING
+    assert found.remedy and "kiwilite.yml" in found.remedy
 
 
 FINE = Finding("tools", "one", Verdict.FINE, "1.0", package="fine")

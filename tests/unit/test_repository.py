@@ -39,7 +39,7 @@ MACHINE_PATHS = [
     rf"(?<![\w.]){re.escape('/' + first)}/{rest}"
     for first, rest in (
         ("work", r"(?:main|shared)"),
-        ("home", r"(?!admin\b)[a-z]+/"),
+        ("home", r"(?!(?:admin|operator|somebody)\b)[a-z]+/"),
         ("root", r"\."),
     )
 ]

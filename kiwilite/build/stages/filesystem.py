@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 from pathlib import Path
 
 from kiwilite.build.job import Job
@@ -130,6 +132,8 @@ def _pin_ext_times(
 # Nothing newer than what Linux 6.1 mounts, whatever the host's mkfs.xfs would choose.
 XFS_FEATURES = ("-m", "bigtime=1,inobtcount=1,reflink=1,rmapbt=0", "-i", "nrext64=0")
 XFS_LABEL_LENGTH = 12
+LOST_IN_XFS = {"security.capability"}
+"""Attributes that the prototype language has no words for, and no tool to set them later."""
 
 
 def _xfs(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
@@ -168,33 +172,49 @@ def _calendar(epoch: int) -> str:
 
 
 def _prototype(folder: Path) -> list[str]:
-    """The folder in mkfs.xfs's prototype language: names, types, modes, owners, contents."""
+    """The folder in mkfs.xfs's prototype language: names, types, modes, owners, contents.
+
+    Contents are named relative to the folder's parent, where mkfs.xfs is started.
+    """
     rows = ["/", "0 0", _row(folder)]
-    rows += _prototype_below(folder)
+    rows += _prototype_below(folder, folder.name)
     return [*rows, "$"]
 
 
-def _prototype_below(folder: Path) -> list[str]:
+def _prototype_below(folder: Path, place: str) -> list[str]:
     rows = []
     for path in sorted(folder.iterdir()):
-        if any(c.isspace() for c in path.name):
-            raise StageFailed(
-                f"mkfs.xfs cannot take the file name {path.name!r} with white space in it",
-                hint="rename it, or use ext4 for that partition",
-            )
+        inner = f"{place}/{_word(path.name)}"
         if path.is_symlink():
-            rows.append(f"{path.name} {_row(path)} {path.readlink()}")
+            rows.append(f"{path.name} {_row(path)} {_word(str(path.readlink()))}")
         elif path.is_dir():
-            rows += [f"{path.name} {_row(path)}", *_prototype_below(path), "$"]
+            rows += [f"{path.name} {_row(path)}", *_prototype_below(path, inner), "$"]
         elif path.is_file():
-            rows.append(f"{path.name} {_row(path)} {path}")
+            rows.append(f"{path.name} {_row(path)} {inner}")
         else:
-            raise StageFailed(f"{path.name}: only files, folders and links can go into XFS")
+            raise _refused(path.name, "is neither a file nor a folder nor a link")
     return rows
+
+
+def _word(text: str) -> str:
+    if any(c.isspace() for c in text):
+        raise _refused(repr(text), "has white space in it")
+    return text
+
+
+def _refused(what: str, why: str) -> StageFailed:
+    return StageFailed(
+        f"mkfs.xfs cannot take {what}, which {why}",
+        hint="change it, or use ext4 for that partition",
+    )
 
 
 def _row(path: Path) -> str:
     status = path.lstat()
+    if status.st_mode & stat.S_ISVTX:
+        raise _refused(path.name, "has the sticky bit")
+    if set(os.listxattr(path, follow_symlinks=False)) & LOST_IN_XFS:
+        raise _refused(path.name, "has file capabilities")
     kind = "l" if path.is_symlink() else "d" if path.is_dir() else "-"
     mode = status.st_mode
     special = f"{'u' if mode & 0o4000 else '-'}{'g' if mode & 0o2000 else '-'}"

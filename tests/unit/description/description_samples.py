@@ -28,7 +28,7 @@ X86 = """\
         <type image="oem" firmware="efi" filesystem="xfs" gpt_hybrid_mbr="true" efipartsize="64"
               overlayroot="true" overlayroot_write_partition="true"
               squashfscompression="zstd" squashfscompression_level="3"
-              verity_blocks="all" embed_verity_metadata="true" format="qcow2"
+              verity_blocks="all" format="qcow2"
               luks="insecure" luks_version="luks2" luks_unlock="embedded"
               provisioning="firstboot" on_failure="reboot" target_blocksize="512"
               kernelcmdline="console=ttyS0">
@@ -126,7 +126,8 @@ def minimal(
 </description>
 <preferences>
 {preferences}
-<type image="oem" firmware="uefi" filesystem="ext4" overlayroot="true"
+<type image="oem" firmware="uefi" filesystem="xfs" overlayroot="true"
+overlayroot_write_partition="false"
 {type_attributes}>
 {type_children}
 </type>

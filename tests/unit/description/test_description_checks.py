@@ -165,10 +165,30 @@ def test_a_profile_name_never_leads_out_of_the_directory(tmp_path: Path) -> None
     assert appliance.overlay_trees == ()
 
 
-@pytest.mark.parametrize("luks", ["random", "file:///run/key"])
-def test_a_passphrase_by_reference_is_no_secret_in_the_file(tmp_path: Path, luks: str) -> None:
-    text = X86.replace('luks="insecure"', f'luks="{luks}"')
+def test_a_passphrase_by_reference_is_no_secret_in_the_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("secret")
+    text = X86.replace('luks="insecure"', 'luks="file://key"')
     assert [d.code for d in findings(write(tmp_path, text))] == ["KL0602"]
+
+
+def test_a_key_file_that_is_not_there_is_an_error_at_its_attribute(tmp_path: Path) -> None:
+    text = X86.replace('luks="insecure"', 'luks="file://key"')
+    found = findings(write(tmp_path, text))
+    assert [d.code for d in found] == ["KL0301", "KL0602"]
+    assert (found[0].span.line, found[0].span.column) == place(text, "luks=")
+
+
+@pytest.mark.parametrize("luks", ["random", ""])
+def test_a_passphrase_nobody_would_know_is_not_built(tmp_path: Path, luks: str) -> None:
+    text = X86.replace('luks="insecure"', f'luks="{luks}"')
+    assert [d.code for d in findings(write(tmp_path, text))] == ["KL0901"]
+
+
+def test_an_overlay_partition_in_the_clear_is_not_built(tmp_path: Path) -> None:
+    text = minimal().replace('overlayroot_write_partition="false"', "")
+    found = findings(write(tmp_path, text))
+    assert [d.code for d in found] == ["KL0901"]
+    assert (found[0].span.line, found[0].span.column) == place(text, "overlayroot=")
 
 
 def test_a_description_as_kiwi_users_have_it_drops_nothing_silently(tmp_path: Path) -> None:
@@ -188,5 +208,6 @@ def test_a_description_as_kiwi_users_have_it_drops_nothing_silently(tmp_path: Pa
         "bootpartition",
         "bootpartsize",
         "bootfilesystem",
+        "name",
         "console",
     ]

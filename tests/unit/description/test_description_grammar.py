@@ -116,7 +116,7 @@ def test_numbers_without_end_are_refused(tmp_path: Path) -> None:
         (minimal(type_attributes='embed_verity_metadata="true"'), "KL0702", "embed_"),
         (minimal(type_attributes='provisioning="firstboot"'), "KL0702", "provisioning"),
         (minimal(type_children='<luksformat><option name="a"/></luksformat>'), "KL0702", "<luksf"),
-        (minimal().replace('filesystem="ext4" ', ""), "KL0702", "<type"),
+        (minimal().replace('filesystem="xfs" ', ""), "KL0702", "<type"),
         (minimal(top='<packages type="delete" bootstrap_package="x"/>'), "KL0702", "bootstrap_p"),
         (minimal(top=f'<packages type="bootstrap" bootstrap_digest="sha256:{"0" * 64}"/>'),
          "KL0504", "bootstrap_d"),

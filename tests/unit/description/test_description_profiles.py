@@ -131,7 +131,8 @@ def test_the_same_value_twice_is_no_conflict(tmp_path: Path) -> None:
 
 
 OTHER_TYPE = (
-    '<preferences><type image="oem" filesystem="xfs" overlayroot="true" firmware="uefi"{}/>'
+    '<preferences><type image="oem" filesystem="xfs" overlayroot="true" on_failure="halt" '
+    'overlayroot_write_partition="false" firmware="uefi"{}/>'
     "</preferences>"
 )
 
@@ -145,7 +146,7 @@ def test_two_types_without_a_choice_are_an_error(tmp_path: Path) -> None:
 
 def test_primary_chooses_among_two_types(tmp_path: Path) -> None:
     text = minimal(top=OTHER_TYPE.format(' primary="true"'))
-    assert load(write(tmp_path, text))[0].type.filesystem == "xfs"
+    assert load(write(tmp_path, text))[0].type.on_failure == "halt"
 
 
 def test_a_type_can_be_asked_for(tmp_path: Path) -> None:

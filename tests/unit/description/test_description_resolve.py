@@ -69,7 +69,6 @@ def test_the_overlay_and_its_encryption(x86: Appliance) -> None:
         "all",
         True,
     )
-    assert overlay.embed_verity_metadata
     assert overlay.luks is not None
     assert (overlay.luks.passphrase, overlay.luks.version) == ("insecure", "luks2")
     assert (overlay.luks.unlock, overlay.luks.provisioning) == ("embedded", "firstboot")

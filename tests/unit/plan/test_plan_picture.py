@@ -46,14 +46,20 @@ def test_sizes_are_shown_where_they_are_known_and_else_what_decides_them() -> No
     assert partition_table(partitions(x86()), {"p.UEFI": 30 * MIB}) == TABLE
 
 
-def test_a_root_that_is_never_written_has_no_upper_half() -> None:
+def test_a_root_that_is_never_written_has_its_upper_half_in_memory() -> None:
     appliance = x86()
     overlay = appliance.type.overlay
     assert overlay is not None
-    sealed = replace(overlay, write_partition=False, verity_blocks=None)
+    sealed = replace(overlay, write_partition=False)
     kind = replace(appliance.type, overlay=sealed, partitions=())
     shown = device_stack(replace(appliance, type=kind))
-    assert shown == "/  overlayfs\n└─ lower  squashfs, read-only\n   └─ p.lxreadonly"
+    assert shown.splitlines() == [
+        "/  overlayfs",
+        "├─ upper  in memory",
+        "└─ lower  squashfs, read-only",
+        "   └─ dm-verity",
+        "      └─ p.lxreadonly",
+    ]
 
 
 def test_columns_are_aligned_and_no_line_ends_in_blanks() -> None:

@@ -1,0 +1,236 @@
+"""What is missing is made, in order and side by side; a failure leaves nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fake_stage import FakeStep
+
+from kiwilite.build import keys
+from kiwilite.build.executor import Keyed, Site, execute, missing, with_keys
+from kiwilite.build.kinds import KINDS, Kind
+from kiwilite.build.store import Store
+from kiwilite.errors import NoSpace, StageFailed
+from kiwilite.plan import steps as s
+from kiwilite.plan.nodes import Node
+
+
+class Recorder:
+    """A watcher that remembers."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+
+    def started(self, node: Node) -> None:
+        self.begun.append(node.name)
+
+    def finished(self, node: Node, seconds: float) -> None:
+        assert seconds >= 0
+        self.ended.append(node.name)
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    monkeypatch.setitem(cast(Any, KINDS), FakeStep, Kind("fake_stage", "host"))
+    monkeypatch.setattr(keys, "code_digest", lambda module, data: module)
+    store = Store(tmp_path / "store")
+    store.create()
+    return Site(store, {})
+
+
+@pytest.fixture
+def diary(tmp_path: Path) -> Path:
+    folder = tmp_path / "diary"
+    folder.mkdir()
+    return folder
+
+
+def node(diary: Path, name: str, does: str = "write", *reads: str) -> Node:
+    fake = FakeStep(name, does, tuple(s.Output(r) for r in reads), diary)
+    return Node(name, f"makes {name}", cast(s.Step, fake))
+
+
+def runs(diary: Path, name: str) -> int:
+    return len(list(diary.glob(f"{name}.*")))
+
+
+def result(keyed: Keyed, site: Site, name: str) -> str:
+    return (keyed.output(site.store, name) / "result").read_text()
+
+
+def nothing_half_written(site: Site) -> bool:
+    return not list(site.store.work.iterdir()) and not list(site.store.root.rglob("half"))
+
+
+def test_inputs_are_made_before_what_reads_them(site: Site, diary: Path) -> None:
+    nodes = [node(diary, "a"), node(diary, "b", "write", "a"), node(diary, "c", "write", "b", "a")]
+    keyed, watcher = with_keys(nodes, site.store), Recorder()
+    execute(keyed, ["c"], site, watcher)
+    assert result(keyed, site, "c") == "abac"
+    assert watcher.begun == watcher.ended == ["a", "b", "c"]
+    assert nothing_half_written(site)
+
+
+def test_a_result_is_only_the_result_its_log_and_what_was_noted(site: Site, diary: Path) -> None:
+    keyed = with_keys([node(diary, "a")], site.store)
+    execute(keyed, ["a"], site, Recorder())
+    entry = keyed.output(site.store, "a").parent
+    assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "out"]
+    assert site.store.about(keyed.keys["a"])["step"] == "a"
+
+
+def test_what_nobody_wants_is_not_made(site: Site, diary: Path) -> None:
+    keyed = with_keys([node(diary, "a"), node(diary, "b")], site.store)
+    execute(keyed, ["a"], site, Recorder())
+    assert (runs(diary, "a"), runs(diary, "b")) == (1, 0)
+
+
+def test_a_second_time_there_is_nothing_to_do(site: Site, diary: Path) -> None:
+    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site.store)
+    execute(keyed, ["b"], site, Recorder())
+    watcher = Recorder()
+    execute(keyed, ["b"], site, watcher)
+    assert watcher.begun == []
+    assert missing(keyed, ["b"], site.store) == ()
+    assert (runs(diary, "a"), runs(diary, "b")) == (1, 1)
+
+
+def test_with_the_last_result_there_its_inputs_may_be_gone(site: Site, diary: Path) -> None:
+    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site.store)
+    execute(keyed, ["b"], site, Recorder())
+    keyed.output(site.store, "a").rename(site.store.root / "gone")
+    assert missing(keyed, ["b"], site.store) == ()
+    assert [n.name for n in missing(keyed, ["a", "b"], site.store)] == ["a"]
+
+
+def test_independent_steps_run_side_by_side(site: Site, diary: Path) -> None:
+    nodes = [node(diary, "a", "meet"), node(diary, "b", "meet"), node(diary, "c", "write", "a")]
+    keyed = with_keys(nodes, site.store)
+    execute(keyed, ["b", "c"], site, Recorder())
+    assert result(keyed, site, "c") == "ac"
+
+
+def test_a_failure_is_raised_as_it_was_and_keeps_what_was_done(site: Site, diary: Path) -> None:
+    nodes = [node(diary, "a"), node(diary, "b", "fail", "a"), node(diary, "c", "write", "b")]
+    keyed = with_keys(nodes, site.store)
+    with pytest.raises(StageFailed) as caught:
+        execute(keyed, ["c"], site, Recorder())
+    assert caught.value.message == "it went wrong"
+    assert caught.value.where == "step b"
+    assert caught.value.hint == "try harder"
+    assert result(keyed, site, "a") == "a"
+    assert site.store.find(keyed.keys["b"]) is None
+    assert runs(diary, "c") == 0
+    assert nothing_half_written(site)
+
+
+def test_after_a_failure_the_next_run_goes_on_where_it_stopped(site: Site, diary: Path) -> None:
+    broken = with_keys([node(diary, "a"), node(diary, "b", "fail", "a")], site.store)
+    with pytest.raises(StageFailed):
+        execute(broken, ["b"], site, Recorder())
+    mended = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site.store)
+    watcher = Recorder()
+    execute(mended, ["b"], site, watcher)
+    assert watcher.begun == ["b"]
+    assert runs(diary, "a") == 1
+
+
+def test_a_defect_of_ours_shows_its_last_words_and_where_the_log_is(
+    site: Site, diary: Path
+) -> None:
+    keyed = with_keys([node(diary, "a", "crash")], site.store)
+    with pytest.raises(StageFailed) as caught:
+        execute(keyed, ["a"], site, Recorder())
+    assert "a defect of ours" in caught.value.message
+    log = site.store.root / "logs/a.log"
+    assert str(log) in (caught.value.hint or "")
+    assert "a defect of ours" in log.read_text()
+    assert nothing_half_written(site)
+
+
+def test_a_full_disk_in_a_step_is_no_space(site: Site, diary: Path) -> None:
+    keyed = with_keys([node(diary, "a", "full")], site.store)
+    with pytest.raises(NoSpace) as caught:
+        execute(keyed, ["a"], site, Recorder())
+    assert str(site.store.root) in caught.value.message
+    assert caught.value.where == "step a"
+    assert nothing_half_written(site)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")
+
+
+def is_running(pid: int) -> bool:
+    """A killed process may be a zombie for a moment."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def interrupt_when(condition: Callable[[], bool]) -> threading.Thread:
+    def interrupt() -> None:
+        wait_for(condition)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    return thread
+
+
+def test_control_c_ends_steps_and_their_tools_at_once(site: Site, diary: Path) -> None:
+    nodes = [node(diary, "a", "hang"), node(diary, "b", "write", "a")]
+    keyed = with_keys(nodes, site.store)
+    tool = diary / "tool"
+    thread = interrupt_when(lambda: tool.exists() and bool(tool.read_text().strip()))
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        execute(keyed, ["b"], site, Recorder())
+    thread.join()
+    assert time.monotonic() - begun < 50
+    pids = [int(tool.read_text())]
+    pids += [int(p.suffix[1:]) for p in diary.glob("a.*")]
+    assert len(pids) == 2
+    wait_for(lambda: not any(is_running(pid) for pid in pids))
+    assert runs(diary, "b") == 0
+    assert nothing_half_written(site)
+
+
+def test_after_control_c_the_next_run_works(site: Site, diary: Path) -> None:
+    hanging = with_keys([node(diary, "a", "hang")], site.store)
+    thread = interrupt_when((diary / "tool").exists)
+    with pytest.raises(KeyboardInterrupt):
+        execute(hanging, ["a"], site, Recorder())
+    thread.join()
+    keyed = with_keys([node(diary, "a")], site.store)
+    execute(keyed, ["a"], site, Recorder())
+    assert result(keyed, site, "a") == "a"
+
+
+def test_of_two_builds_at_once_one_makes_the_result_and_both_have_it(
+    site: Site, diary: Path
+) -> None:
+    keyed = with_keys([node(diary, "a")], site.store)
+    threads = [
+        threading.Thread(target=execute, args=(keyed, ["a"], site, Recorder())) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert runs(diary, "a") == 1
+    assert result(keyed, site, "a") == "a"

@@ -1,0 +1,100 @@
+"""A folder in mkfs.xfs's prototype language, and how much room it takes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kiwilite.build.stages import filesystem
+from kiwilite.errors import StageFailed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "content"
+    (root / "b-dir/deep").mkdir(parents=True)
+    (root / "b-dir").chmod(0o2750)
+    (root / "b-dir/deep").chmod(0o755)
+    root.chmod(0o755)
+    for name, mode in (("a-file", 0o640), ("b-dir/tool", 0o4755)):
+        (root / name).write_text(name)
+        (root / name).chmod(mode)
+    (root / "c-link").symlink_to("b-dir/tool")
+    return root
+
+
+def prototype(folder: Path) -> list[str]:
+    owner = f" {os.getuid()} {os.getgid()}"
+    rows = filesystem._prototype(folder)
+    return [*rows[:2], *(row.replace(owner, " OWNER", 1) for row in rows[2:])]
+
+
+def test_rows_have_type_mode_owner_and_content(folder: Path) -> None:
+    assert prototype(folder) == [
+        "/",
+        "0 0",
+        "d--755 OWNER",
+        "a-file ---640 OWNER content/a-file",
+        "b-dir d-g750 OWNER",
+        "deep d--755 OWNER",
+        "$",
+        "tool -u-755 OWNER content/b-dir/tool",
+        "$",
+        "c-link l--777 OWNER b-dir/tool",
+        "$",
+    ]
+
+
+@pytest.mark.parametrize("name", ["two words", "line\nend", "tab\there"])
+def test_white_space_in_a_name_is_refused_and_not_misread(folder: Path, name: str) -> None:
+    (folder / name).touch()
+    with pytest.raises(StageFailed, match="white space"):
+        prototype(folder)
+
+
+def test_white_space_in_the_target_of_a_link_is_refused(folder: Path) -> None:
+    (folder / "link").symlink_to("two words")
+    with pytest.raises(StageFailed, match="white space"):
+        prototype(folder)
+
+
+def test_white_space_above_the_folder_does_no_harm(folder: Path) -> None:
+    (folder.parent / "my store").mkdir()
+    moved = folder.rename(folder.parent / "my store" / "content")
+    assert not any("my store" in row for row in prototype(moved))
+
+
+def test_a_sticky_bit_is_refused_and_not_lost(folder: Path) -> None:
+    (folder / "b-dir").chmod(0o1777)
+    with pytest.raises(StageFailed, match="sticky"):
+        prototype(folder)
+
+
+def test_file_capabilities_are_refused_and_not_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def attributes(path: Path, *, follow_symlinks: bool) -> list[str]:
+        assert not follow_symlinks
+        return ["security.capability"] if path.name == "tool" else []
+
+    monkeypatch.setattr(os, "listxattr", attributes)
+    with pytest.raises(StageFailed, match="tool, which has file capabilities"):
+        prototype(folder)
+
+
+def test_a_socket_or_a_pipe_is_refused(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    with pytest.raises(StageFailed, match="pipe"):
+        prototype(folder)
+
+
+def test_room_is_counted_in_blocks_and_second_names_and_holes_are_free(tmp_path: Path) -> None:
+    (tmp_path / "one").write_bytes(b"x" * 4097)
+    os.link(tmp_path / "one", tmp_path / "two")
+    with (tmp_path / "holes").open("wb") as stream:
+        stream.truncate(1 << 30)
+    (tmp_path / "link").symlink_to("one")
+    assert filesystem.content_size(tmp_path) <= 2 * 4096
+    assert filesystem.content_size(tmp_path) in (4096, 8192)

@@ -1,0 +1,146 @@
+"""The target folder has the old results or the new ones, never a part of both."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from kiwilite.build import publish as room
+from kiwilite.build.publish import RESULT, SUMS, is_up_to_date, publish, remember
+from kiwilite.build.store import Store
+from kiwilite.ondisk.sparse import copy_sparse
+from kiwilite.plan.nodes import Plan
+
+PLAN = Plan("tiny", "1.0.0", "x86_64", ("small",), (), (), "disk", None)
+KINDS = ("raw", "efi")
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """A store's results and a target, put together as a build does."""
+
+    store: Store
+    target: Path
+    sources: Path
+
+    def make(self, word: str, version: str = "1.0.0") -> None:
+        for kind in KINDS:
+            (self.sources / kind).write_text(f"{word} {kind}")
+        names = self.names(version)
+        publish(PLAN, {k: self.sources / k for k in KINDS}, names, self.target)
+        remember(self.target, self.identity(word), [*names.values()], self.store)
+
+    def names(self, version: str = "1.0.0") -> dict[str, str]:
+        return {kind: f"tiny-{version}.{kind}" for kind in KINDS}
+
+    def identity(self, word: str) -> dict[str, str]:
+        return dict.fromkeys(KINDS, f"key of {word}")
+
+    def nothing_to_do(self, word: str) -> bool:
+        return is_up_to_date(self.target, self.identity(word), self.store)
+
+    def found(self) -> dict[str, str]:
+        return {p.name: p.read_text() for p in self.target.iterdir() if p.suffix[1:] in KINDS}
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Publisher:
+    store = Store(tmp_path / "store")
+    store.create()
+    (tmp_path / "sources").mkdir()
+    return Publisher(store, tmp_path / "deep" / "target", tmp_path / "sources")
+
+
+def test_results_sums_and_summary_are_there(publisher: Publisher) -> None:
+    publisher.make("old")
+    assert sorted(p.name for p in publisher.target.iterdir()) == sorted(
+        [*publisher.names().values(), RESULT, SUMS]
+    )
+    subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=publisher.target, check=True)
+    summary = json.loads((publisher.target / RESULT).read_text())
+    assert summary["files"] == publisher.names()
+    assert summary["version"] == "1.0.0"
+
+
+def test_the_same_results_give_the_same_bytes(publisher: Publisher, tmp_path: Path) -> None:
+    publisher.make("old")
+    other = Publisher(publisher.store, tmp_path / "other", publisher.sources)
+    other.make("old")
+    for path in publisher.target.iterdir():
+        assert (other.target / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_second_time_there_is_nothing_to_do(publisher: Publisher) -> None:
+    assert not publisher.nothing_to_do("old")
+    publisher.make("old")
+    assert publisher.nothing_to_do("old")
+    assert not publisher.nothing_to_do("new")
+
+
+@pytest.mark.parametrize("name", ["tiny-1.0.0.raw", SUMS, RESULT])
+@pytest.mark.parametrize("change", ["removed", "written", "emptied"])
+def test_a_target_that_was_touched_is_noticed_and_repaired(
+    publisher: Publisher, name: str, change: str
+) -> None:
+    publisher.make("old")
+    path = publisher.target / name
+    before = path.read_bytes()
+    if change == "removed":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if change == "emptied" else before[::-1])
+        os.utime(path, ns=(1, 1))
+    assert not publisher.nothing_to_do("old")
+    publisher.make("old")
+    assert path.read_bytes() == before
+    assert publisher.nothing_to_do("old")
+
+
+def test_files_of_an_earlier_version_are_removed_and_others_stay(publisher: Publisher) -> None:
+    publisher.make("old")
+    (publisher.target / "notes.txt").write_text("mine")
+    publisher.make("new", version="2.0.0")
+    assert publisher.found() == {"tiny-2.0.0.raw": "new raw", "tiny-2.0.0.efi": "new efi"}
+    assert (publisher.target / "notes.txt").read_text() == "mine"
+
+
+def test_a_full_disk_leaves_the_old_results_as_they_were(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publisher.make("old")
+    before = {p.name: p.read_bytes() for p in publisher.target.iterdir()}
+
+    def fill(source: Path, stream: BinaryIO, offset: int) -> Any:
+        if source.name == "efi":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return copy_sparse(source, stream, offset)
+
+    monkeypatch.setattr(room, "copy_sparse", fill)
+    with pytest.raises(OSError, match="No space left"):
+        publisher.make("new")
+    assert {p.name: p.read_bytes() for p in publisher.target.iterdir()} == before
+    assert publisher.nothing_to_do("old")
+
+
+def test_what_a_killed_build_left_is_swept_and_what_a_running_one_writes_is_not(
+    publisher: Publisher,
+) -> None:
+    publisher.make("old")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, running = (
+        publisher.target / f".tiny-1.0.0.raw{room.SCRATCH}{pid}" for pid in (ended.pid, 1)
+    )
+    left.write_text("half")
+    running.write_text("half")
+    publisher.make("new")
+    assert not left.exists()
+    assert running.exists()
+    assert publisher.found() == {"tiny-1.0.0.raw": "new raw", "tiny-1.0.0.efi": "new efi"}
