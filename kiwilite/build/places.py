@@ -15,6 +15,9 @@ _NO_SUCH_PACKAGE = re.compile(
     r"Unable to locate package (\S+)|Package '(\S+)' has no installation candidate"
 )
 
+# Lines in which apt names what it could not have, and not what it could.
+_COMPLAINT = re.compile(r"\s*(Err:|E: )")
+
 
 class NoSuchPackage(KiwiliteError):
     """The description asks for a package that none of its repositories has (exit status 1)."""
@@ -43,11 +46,11 @@ def placed(appliance: Appliance, mirrors: Mapping[str, str]) -> Iterator[None]:
 
 
 def _repository_line(appliance: Appliance, mirrors: Mapping[str, str], message: str) -> str:
+    complaints = "\n".join(line for line in message.splitlines() if _COMPLAINT.match(line))
     for repository in appliance.repositories:
-        if (
-            resolve(repository.path, mirrors) in message
-            and (repository.distribution or "") in message
-        ):
+        words = (resolve(repository.path, mirrors).rstrip("/"), repository.distribution or "")
+        # "trixie" is not meant where "trixie-security" stands.
+        if all(re.search(rf"{re.escape(w)}(?![\w-])", complaints) for w in words):
             return str(repository.span)
     return str(appliance.repositories[0].span)
 

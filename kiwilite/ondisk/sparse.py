@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import BinaryIO
+
+CHUNK = 1 << 20
+# From one file system to another, or where the kernel or the file system cannot do it.
+CANNOT_SHARE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
 def copy_sparse(source: Path, target: BinaryIO, offset: int) -> None:
@@ -23,6 +28,20 @@ def copy_sparse(source: Path, target: BinaryIO, offset: int) -> None:
                 return
             end = os.lseek(fd, position, os.SEEK_HOLE)
             while position < end:
-                position += os.copy_file_range(
-                    fd, target.fileno(), end - position, position, offset + position
-                )
+                position += _copy(fd, position, end - position, target.fileno(), offset + position)
+
+
+def _copy(source: int, position: int, count: int, target: int, offset: int) -> int:
+    """Copy up to `count` bytes; how many."""
+    try:
+        copied = os.copy_file_range(source, target, count, position, offset)
+    except OSError as error:
+        if error.errno not in CANNOT_SHARE:
+            raise
+        copied = 0
+    if copied:
+        return copied
+    data = os.pread(source, min(count, CHUNK), position)
+    if not data:
+        raise OSError(errno.EIO, "the file became shorter while it was copied")
+    return os.pwrite(target, data, offset)
