@@ -20,7 +20,7 @@ from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.keys import ToolDigests, find_tool, key_of, kind_of
 from kiwilite.build.sandbox import Bind, run_inside
-from kiwilite.build.store import Store, give_to_namespace
+from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.steps import outputs_of, sources_of
@@ -153,7 +153,8 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
             binds += [Bind(str(path)) for path in job.outputs.values()]
             binds += [*site.extra_binds, *_tool_binds(kind.tools)]
-            status = run_inside(command, binds=binds, environment=BASE_ENVIRONMENT, log=log).status
+            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": _package_folder()}
+            status = run_inside(command, binds=binds, environment=environment, log=log).status
         else:
             environment = {
                 **BASE_ENVIRONMENT,
@@ -168,7 +169,14 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
         raise _failure(node, folder, status, site.store)
     for name in ("job", "sources", "scratch"):
         path = folder / name
-        shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+        remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _package_folder() -> str:
+    """The folder of this package, which need not be installed: a checkout will do."""
+    import kiwilite
+
+    return str(Path(kiwilite.__file__).resolve().parent.parent)
 
 
 def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
