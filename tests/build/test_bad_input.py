@@ -90,8 +90,8 @@ def test_a_mistake_in_the_description_is_shown_at_its_line(
 
 
 def test_an_unknown_profile_is_an_error_with_a_suggestion(tiny: Appliance) -> None:
-    message = refused(tiny, tiny.build("--profile", "smallr"), WRONG)
-    assert "smallr" in message
+    message = refused(tiny, tiny.build("--profile", "smal"), WRONG)
+    assert "smal" in message
     assert "did you mean" in message
     assert "`small`" in message
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -43,13 +45,17 @@ def step(fixed: int | None = None) -> Esp:
     )
 
 
-def made(base: Path, uki: int, loader: int, fixed: int | None = None) -> Path:
+def made(
+    base: Path, uki: int, loader: int, fixed: int | None = None, *, built_at: int = 1_800_000_000
+) -> Path:
     """Run the stage over files of these sizes; the image."""
     for folder in ("uki", "boot", "out", "scratch"):
         (base / folder).mkdir()
     noise = random.Random(uki + loader)
     (base / "uki/uki.efi").write_bytes(noise.randbytes(uki))
     (base / "boot/systemd-boot.efi").write_bytes(noise.randbytes(loader))
+    for path in (base / "uki/uki.efi", base / "boot/systemd-boot.efi"):
+        os.utime(path, (built_at, built_at))
     outputs = {"uki": base / "uki", "boot": base / "boot"}
     job = Job("ESP", base / "out", base / "scratch", base / "log", outputs, {}, base / "cache", {})
     esp.run(step(fixed), job)
@@ -112,10 +118,27 @@ def test_a_fixed_size_too_small_is_told_with_the_line_and_the_least(
     assert f'efipartsize="{least}"' in (caught.value.hint or "")
 
 
-def test_two_images_of_the_same_files_are_the_same_bytes(tmp_path: Path) -> None:
+def test_two_images_of_the_same_files_are_the_same_bytes_whenever_those_were_made(
+    tmp_path: Path,
+) -> None:
     digests = set()
-    for name in ("one", "other"):
+    for name, built_at in (("one", 1_800_000_000), ("other", 1_900_000_000)):
         (tmp_path / name).mkdir()
-        image = made(tmp_path / name, 5 * MIB, 50_000)
+        image = made(tmp_path / name, 5 * MIB, 50_000, built_at=built_at)
         digests.add(hashlib.sha256(image.read_bytes()).hexdigest())
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("folder", ["EFI/BOOT", "EFI/Linux", "loader"])
+def test_every_time_stamp_is_the_description_s(tmp_path: Path, folder: str) -> None:
+    image = made(tmp_path, 100_000, 50_000)
+    listing = subprocess.run(
+        ["mdir", "-i", image, f"::/{folder}"],
+        env={**os.environ, "TZ": "UTC"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    dates = re.findall(r"\d{4}-\d{2}-\d{2} +\d+:\d+", listing.stdout)
+    assert len(dates) == 3
+    assert {d.split()[0] for d in dates} == {"2025-08-09"}

@@ -78,7 +78,6 @@ def user() -> Iterator[User]:
         subprocess.run(["chown", "--recursive", f"{name}:{name}", found.home], check=True)
         yield found
     finally:
-        subprocess.run("cp --sparse=always /home/kiwilite*/some*/else/build/*/*.raw /tmp/theirs.raw", shell=True)
         clear_store(name)
         subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
 

@@ -42,7 +42,8 @@ def run(step: Esp, job: Job) -> None:
     for folder in sorted(folders):
         job.run(["mmd", "-i", image, f"::/{folder}"], environment=environment)
     for name, source in files.items():
-        job.run(["mcopy", "-m", "-i", image, source, f"::/{name}"], environment=environment)
+        # Not with -m: the results of other steps are as old as the build that made them.
+        job.run(["mcopy", "-i", image, source, f"::/{name}"], environment=environment)
 
 
 def _files(step: Esp, job: Job) -> dict[str, Path]:
