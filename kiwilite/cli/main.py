@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import signal
@@ -48,10 +49,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.errno != 28:
+        failure = _of_the_file_system(error)
+        if failure is None:
             raise
-        _complain(NoSpace(f"no space left on the disk with {error.filename or 'the result'}"))
-        return NoSpace.exit_status
+        _complain(failure)
+        return failure.exit_status
+
+
+def _of_the_file_system(error: OSError) -> KiwiliteError | None:
+    """What a person can mend about a file; None where it is a defect of ours."""
+    name = str(error.filename) if error.filename else None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace("no space left on this disk", where=name)
+    if name and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG):
+        return KiwiliteError(os.strerror(error.errno), where=name)
+    return None
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

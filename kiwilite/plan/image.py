@@ -80,10 +80,12 @@ def image_nodes(context: Context) -> tuple[Node, ...]:
     appliance = context.appliance
     kind = appliance.type
     with_loader = has_loader(kind)
+    target = _overlay_target(context)
     boot = s.BootFiles(
         tree=s.Output("packages"),
         architecture=context.architecture,
         with_loader=with_loader,
+        overlay_filesystem=target.filesystem if target else None,
         epoch=context.epoch,
     )
     blocks = kind.overlay.verity_blocks if kind.overlay else None

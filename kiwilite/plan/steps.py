@@ -186,6 +186,8 @@ class BootFiles:
     tree: Output
     architecture: str
     with_loader: bool
+    overlay_filesystem: str | None
+    """What the initrd makes at the first boot; None for an overlay in memory."""
     epoch: int
 
 

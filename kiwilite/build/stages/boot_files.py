@@ -29,9 +29,17 @@ def run(step: BootFiles, job: Job) -> None:
     if step.with_loader:
         _copy_efi(tree, f"systemd-boot{suffix}.efi", job.out / "systemd-boot.efi")
     archive = job.scratch / "initrd.cpio"
-    archive.write_bytes(initrd.build(tree, version, epoch=step.epoch, unzstd=_unzstd))
+    programs = [p for p in initrd.PROGRAMS if p in wanted_programs(step)]
+    raw = initrd.build(tree, version, epoch=step.epoch, programs=programs, unzstd=_unzstd)
+    archive.write_bytes(raw)
     target = job.out / "initrd"
     job.run(["zstd", "--quiet", f"-{ZSTD_LEVEL}", "--no-check", archive, "-o", target])
+
+
+def wanted_programs(step: BootFiles) -> set[str]:
+    """Programs of the initrd; a tool that makes file systems only where there is one to make."""
+    makers = {name for name in initrd.PROGRAMS if name.startswith("mkfs.")}
+    return (set(initrd.PROGRAMS) - makers) | {f"mkfs.{step.overlay_filesystem}"}
 
 
 def kernel_version(tree: Path) -> str:
