@@ -144,6 +144,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
     kind = kind_of(node)
     job = _job(node, keyed, site, folder)
     job_file = folder / "job"
+    job_file.touch(mode=0o600)  # a step may hold a passphrase
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
     command = [sys.executable, "-m", "kiwilite.build.inside", str(job_file)]
     may_start()
