@@ -195,7 +195,7 @@ def test_without_a_header_the_mark_at_the_end_says_unfinished(used: Appliance) -
 
 
 @pytest.mark.parametrize(
-    "delay", [1.0, *(pytest.param(0.8 * t + 0.1, marks=pytest.mark.soak) for t in range(24))]
+    "delay", [1.0, *(pytest.param(1.6 * t + 0.1, marks=pytest.mark.soak) for t in range(12))]
 )
 def test_a_machine_that_stops_while_provisioning_is_provisioned_by_the_next_boot(
     fresh: Appliance, delay: float
@@ -233,7 +233,7 @@ def test_a_factory_reset_that_stops_after_the_keys_are_gone_is_completed(used: A
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("delay", [0.8 * t for t in range(24)])
+@pytest.mark.parametrize("delay", [1.6 * t for t in range(12)])
 def test_a_factory_reset_may_stop_at_any_moment(used: Appliance, delay: float) -> None:
     resettable = used.with_policy(switches=("kiwilite.factory-reset",))
     resettable.boot_until("factory reset of", delay, "kiwilite.factory-reset")

@@ -1,17 +1,16 @@
-"""Boots of the reference image on other ways: past the firmware, after a power cut, by the menu."""
+"""Boots of the reference image on other ways: past the firmware, by the menu."""
 
 from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from reference_image import BOOT_TIMEOUT, ReferenceImage, log_in
+from reference_image import BOOT_TIMEOUT, ReferenceImage
 
 from kiwilite.vm.console import Console
-from kiwilite.vm.machine import MachineSpec, Writes, make_overlay, start
+from kiwilite.vm.machine import MachineSpec, Writes, start
 
 pytestmark = [pytest.mark.vm, pytest.mark.build]
 
@@ -40,25 +39,6 @@ def test_a_wrong_root_hash_reaches_neither_login_nor_a_shell(
     assert re.search(rf"kiwilite: FAILED: {because}", text), text
     assert "kiwilite: halting" in text
     assert not re.search(r"handing over|login: |Kernel panic|ans42wer", text), text
-
-
-def test_what_was_synced_survives_a_power_cut(image: ReferenceImage, tmp_path: Path) -> None:
-    disk = make_overlay(image.raw, tmp_path / "disk.qcow2", "raw")
-    line = image.uki.profiles[0].cmdline
-    spec = replace(
-        image.direct_boot(disk, image.uki.initrd, line, tmp_path), writes=Writes.TO_IMAGE
-    )
-    write = (
-        "mkdir /var/lib/new && cd /var/lib/new && for d in $(seq 30); do mkdir $d && "
-        "for f in $(seq 20); do echo text >$d/$f; done; done && sync"
-    )
-    with start(spec) as machine:
-        log_in(machine.console, {"write": write}, since=0, begin=time.monotonic()).said("write")
-        machine.quit()
-    with start(spec) as machine:
-        count = {"count": "find /var/lib/new -type f -size 1 | wc -l"}
-        boot = log_in(machine.console, count, since=0, begin=time.monotonic())
-        assert boot.said("count") == "600\n"
 
 
 def test_the_reset_entry_can_be_chosen_in_the_boot_menu(image: ReferenceImage) -> None:
