@@ -184,7 +184,7 @@ class Appliance:
         """Start the kernel with these words on its command line."""
         image = self.disk.with_suffix(".initrd")
         image.write_bytes(initrd.policy_archive(self.policy, self.key, epoch=EPOCH) + self.archive)
-        line = f"console=ttyS0 panic=-1 roothash={roothash or self.root_hash} {' '.join(words)}"
+        line = f"console=ttyS0 no_timer_check panic=-1 roothash={roothash or self.root_hash} {' '.join(words)}"
         spec = MachineSpec(
             image=self.disk,
             image_format="raw",

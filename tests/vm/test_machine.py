@@ -32,7 +32,7 @@ def direct_boot(guest: TinyGuest, **more: object) -> MachineSpec:
     return MachineSpec(
         kernel=guest.kernel,
         initrd=guest.initrd,
-        cmdline="console=ttyS0 panic=-1",
+        cmdline="console=ttyS0 no_timer_check panic=-1",
         firmware=Firmware.BIOS,
         memory_mib=512,
         **more,  # type: ignore[arg-type]

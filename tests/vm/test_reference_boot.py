@@ -62,7 +62,7 @@ def hold_space_until_menu(console: Console) -> bool:
         shown = console.text[begin:]
         if "(factory reset)" in shown:
             return True
-        if "Linux version" in shown:
+        if "EFI stub:" in shown:
             return False
         console.send(" ")
         time.sleep(0.03)
