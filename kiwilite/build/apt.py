@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -92,9 +93,12 @@ def install(
     archives = job.cache / "debian"
     (archives / "partial").mkdir(parents=True, exist_ok=True)
     binds = {"/var/cache/apt/archives": archives, **local_binds(job, sources)}
-    command = ["apt-get", "install", "--yes", "--no-auto-remove"]
+    # The tree is ours alone, and the folder of packages is guarded by a lock that waits.
+    command = ["apt-get", "install", "--yes", "--no-auto-remove", "-oDebug::NoLocking=true"]
     command += ["--install-recommends" if recommends == "recommends" else "--no-install-recommends"]
-    _fetching(job, tree, [*command, "--download-only", *packages], binds)
+    with (job.cache / "downloading").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _fetching(job, tree, [*command, "--download-only", *packages], binds)
     run_in_tree(
         job,
         tree,
