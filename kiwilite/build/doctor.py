@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kiwilite.build.configuration import Configuration, search_path
 from kiwilite.build.findings import Finding, Verdict
-from kiwilite.build.keys import SEARCH
+from kiwilite.build.job import BASE_ENVIRONMENT
 from kiwilite.build.mirrors import host_mirrors
 from kiwilite.build.namespace_check import examine_namespaces
 from kiwilite.build.store import default_store
@@ -61,7 +61,7 @@ def examine_tools(tools: Iterable[Tool]) -> tuple[Finding, ...]:
 
 
 def _tool(tool: Tool) -> Finding:
-    path = shutil.which(tool.name, path=f"{os.environ.get('PATH', '')}:{SEARCH}")
+    path = shutil.which(tool.name, path=f"{os.environ.get('PATH', '')}:{BASE_ENVIRONMENT['PATH']}")
     purpose = tool.purpose
     if path is None:
         return Finding(

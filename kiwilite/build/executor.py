@@ -18,7 +18,7 @@ from typing import Protocol
 from kiwilite.build.children import attended, begin, end_all, may_start
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
-from kiwilite.build.keys import ToolDigests, find_tool, key_of, kind_of
+from kiwilite.build.keys import ToolDigests, key_of, kind_of
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
@@ -153,7 +153,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             give_to_namespace(folder)
             binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
             binds += [Bind(str(path)) for path in job.outputs.values()]
-            binds += [*site.extra_binds, *_tool_binds(kind.tools)]
+            binds += site.extra_binds
             environment = {**BASE_ENVIRONMENT, "PYTHONPATH": _package_folder()}
             status = run_inside(command, binds=binds, environment=environment, log=log).status
         else:
@@ -203,12 +203,6 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         cache=site.store.packages,
         mirrors=site.mirrors,
     )
-
-
-def _tool_binds(tools: Sequence[str]) -> list[Bind]:
-    """Folders of tools that do not stand below /usr."""
-    folders = {str(Path(find_tool(t)).parent) for t in tools}
-    return [Bind(f) for f in sorted(folders) if not f.startswith(("/usr/", "/bin", "/sbin"))]
 
 
 def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:

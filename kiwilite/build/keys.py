@@ -164,9 +164,6 @@ def _libraries(path: str) -> list[str]:
     return sorted({str(Path(w).resolve()) for w in words})
 
 
-SEARCH = BASE_ENVIRONMENT["PATH"]
-
-
 def find_tool(tool: str) -> str:
     """Absolute path of a tool: in the system's folders, where steps look, whatever PATH says."""
     import shutil
