@@ -20,8 +20,6 @@ from kiwilite.build.job import BASE_ENVIRONMENT, Job, failure
 
 Network = Literal["none", "host"]
 
-TREE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 
 def run_in_tree(
     job: Job,
