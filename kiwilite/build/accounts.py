@@ -12,7 +12,7 @@ from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
 from kiwilite.build.tree import inside
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import Account
+from kiwilite.plan.tree_steps import Account
 
 _SALT_ALPHABET = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 

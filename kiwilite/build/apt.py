@@ -12,7 +12,7 @@ from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
 from kiwilite.build.sources import local_binds, source_line, unreachable
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import AptSource
+from kiwilite.plan.tree_steps import AptSource
 
 Recommends = Literal["recommends", "no-recommends"]
 

@@ -15,7 +15,7 @@ from kiwilite.description.model import Appliance, BootstrapPackage
 from kiwilite.errors import KiwiliteError
 from kiwilite.plan.compile import bootstrap_plan
 from kiwilite.plan.nodes import DEBIAN_ARCHITECTURE, Node
-from kiwilite.plan.steps import FetchBootstrap
+from kiwilite.plan.tree_steps import FetchBootstrap
 from kiwilite.plan.trees import apt_sources
 
 SUFFIXES = (".tar.zst", ".tar.xz", ".tar.gz")

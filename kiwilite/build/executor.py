@@ -23,7 +23,7 @@ from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
 from kiwilite.plan.nodes import Node
-from kiwilite.plan.steps import outputs_of, sources_of
+from kiwilite.plan.references import outputs_of, sources_of
 
 
 class Watcher(Protocol):

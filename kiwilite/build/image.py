@@ -24,7 +24,7 @@ from kiwilite.description.model import Appliance
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
-from kiwilite.plan.steps import plain
+from kiwilite.plan.references import plain
 from kiwilite.plan.trees import apt_sources
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kiwilite.build import syscalls as sc
 from kiwilite.errors import NoSpace, StageFailed
-from kiwilite.plan.steps import Output, Source
+from kiwilite.plan.references import Output, Source
 
 DISK_FULL = "No space left on device"
 OUT_OF_SPACE = (DISK_FULL, "You don't have enough free space", "Disk quota exceeded")

@@ -27,7 +27,7 @@ from kiwilite.build.kinds import KINDS, Kind
 from kiwilite.build.modes import meant_mode
 from kiwilite.errors import HostError, KiwiliteError
 from kiwilite.plan.nodes import Node
-from kiwilite.plan.steps import Output, Source, outputs_of, plain, sources_of
+from kiwilite.plan.references import Output, Source, outputs_of, plain, sources_of
 
 
 def digest_source(path: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import Source
+from kiwilite.plan.references import Source
 
 HELPERS = Path(__file__).parent / "image_files" / "kconfig"
 

@@ -11,7 +11,7 @@ from kiwilite.build.digest import digest_file
 from kiwilite.build.job import Job
 from kiwilite.build.mirrors import is_local, resolve
 from kiwilite.errors import SourceUnreachable, StageFailed
-from kiwilite.plan.steps import AptSource
+from kiwilite.plan.tree_steps import AptSource
 
 UNREACHABLE = (
     "Could not resolve",

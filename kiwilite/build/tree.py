@@ -9,7 +9,7 @@ from pathlib import Path
 from kiwilite.build.job import Job
 from kiwilite.build.modes import meant_mode
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import PlaceFile, UnpackArchive
+from kiwilite.plan.tree_steps import PlaceFile, UnpackArchive
 
 MOST_LINKS = 40
 """As many as the kernel follows (path_resolution(7))."""

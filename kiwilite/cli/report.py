@@ -11,7 +11,7 @@ from kiwilite.description.model import Appliance
 from kiwilite.plan.nodes import Plan
 from kiwilite.plan.partitions import human_size
 from kiwilite.plan.picture import device_stack, partition_table, table
-from kiwilite.plan.steps import plain
+from kiwilite.plan.references import plain
 
 
 def print_report(appliance: Appliance, result: Result, steps: Sequence[tuple[str, float]]) -> None:

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from kiwilite.build.job import Job
 from kiwilite.build.stages import esp
 from kiwilite.plan.esp import fat_for, least_size
+from kiwilite.plan.image_steps import Esp
 from kiwilite.plan.partitions import MIB, DoesNotFit
-from kiwilite.plan.steps import Esp, Output
+from kiwilite.plan.references import Output
 
 pytestmark = [
     pytest.mark.build,

@@ -10,7 +10,7 @@ from kiwilite.boot import initrd
 from kiwilite.build.job import Job
 from kiwilite.build.tree import inside
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import BootFiles
+from kiwilite.plan.image_steps import BootFiles
 
 EFI_FOLDER = "/usr/lib/systemd/boot/efi"
 EFI_NAME = {"amd64": "x64", "arm64": "aa64"}

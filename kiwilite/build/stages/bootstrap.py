@@ -8,7 +8,7 @@ from kiwilite.build.fresh import forget_host
 from kiwilite.build.job import Job
 from kiwilite.build.sources import source_line, unreachable
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import AptSource, Bootstrap
+from kiwilite.plan.tree_steps import AptSource, Bootstrap
 
 KEYRING_FOLDER = Path("/usr/share/keyrings")
 

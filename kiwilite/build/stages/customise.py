@@ -17,7 +17,7 @@ from kiwilite.build.normalise import normalise
 from kiwilite.build.scripts import Scripting, run_script
 from kiwilite.build.tree import copy_tree, inside, overlay, place_file, unpack_archive
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import Customise
+from kiwilite.plan.tree_steps import Customise
 
 IMAGE_FILES = Path(__file__).parent.parent / "image_files"
 

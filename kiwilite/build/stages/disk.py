@@ -12,8 +12,8 @@ from kiwilite.errors import StageFailed
 from kiwilite.ondisk import gpt, mbr
 from kiwilite.ondisk.sparse import copy_sparse
 from kiwilite.plan.disk import TYPE_ESP
+from kiwilite.plan.image_steps import Disk
 from kiwilite.plan.partitions import Geometry, layout, round_up
-from kiwilite.plan.steps import Disk
 
 BLOCK = 4096
 MBR_ESP, MBR_LINUX = 0xEF, 0x83

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kiwilite.build.job import Job
-from kiwilite.plan.steps import DiskFormat
+from kiwilite.plan.image_steps import DiskFormat
 
 OPTIONS = {"qcow2": ("-o", "compat=1.1,lazy_refcounts=off")}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from kiwilite.build.job import Job
 from kiwilite.errors import KiwiliteError
 from kiwilite.plan.esp import fat_for, least_size
+from kiwilite.plan.image_steps import Esp
 from kiwilite.plan.partitions import DoesNotFit, human_size
-from kiwilite.plan.steps import Esp
 
 BOOT_FILE = "EFI/BOOT/BOOTX64.EFI"
 # mtools convert file times with the zone of the host; FAT starts in 1980.

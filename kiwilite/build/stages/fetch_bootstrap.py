@@ -8,7 +8,7 @@ from kiwilite.build.job import Job
 from kiwilite.build.sources import source_line, unreachable
 from kiwilite.build.stages.bootstrap import keyrings
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import FetchBootstrap
+from kiwilite.plan.tree_steps import FetchBootstrap
 
 PAYLOAD = "var/lib/bootstrap"
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from kiwilite.build.job import Job
 from kiwilite.build.tree import inside
 from kiwilite.errors import NoSpace, StageFailed
+from kiwilite.plan.image_steps import FileSystem
 from kiwilite.plan.partitions import MIB, DoesNotFit, human_size, round_up
-from kiwilite.plan.steps import FileSystem
 
 # The host's /etc/mke2fs.conf must not decide what the image's kernel has to understand.
 MKE2FS_CONFIGURATION = """\

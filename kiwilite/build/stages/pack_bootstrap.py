@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiwilite.build.job import Job
 from kiwilite.build.normalise import normalise
-from kiwilite.plan.steps import PackBootstrap
+from kiwilite.plan.tree_steps import PackBootstrap
 
 
 def run(step: PackBootstrap, job: Job) -> None:

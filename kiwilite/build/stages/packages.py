@@ -10,7 +10,7 @@ from kiwilite.build.job import Job
 from kiwilite.build.scripts import Scripting, run_script
 from kiwilite.build.tree import copy_tree, place_file, unpack_archive
 from kiwilite.ondisk.deb import write_deb
-from kiwilite.plan.steps import Packages
+from kiwilite.plan.tree_steps import Packages
 
 INITRD_PACKAGE = "kiwilite-initrd"
 

@@ -8,7 +8,7 @@ from kiwilite.build.job import Job
 from kiwilite.build.normalise import foreign_xattrs
 from kiwilite.build.tree import inside
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import Squashfs
+from kiwilite.plan.image_steps import Squashfs
 
 BLOCK = 131072
 LEVEL_OPTION = {"zstd": "-Xcompression-level", "gzip": "-Xcompression-level"}

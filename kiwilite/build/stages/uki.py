@@ -10,8 +10,9 @@ from kiwilite.boot.policy import OnFailure, OverlayVolume, Policy, VerityDevice
 from kiwilite.boot.uki import Uki as UkiImage
 from kiwilite.boot.uki import UkiProfile, assemble
 from kiwilite.build.job import Job
+from kiwilite.plan.image_steps import OverlayTarget, Uki, VerityTarget
 from kiwilite.plan.partitions import round_up
-from kiwilite.plan.steps import OverlayTarget, Secret, Uki, VerityTarget
+from kiwilite.plan.references import Secret
 
 
 def run(step: Uki, job: Job) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kiwilite.build.fresh import forget_host
 from kiwilite.build.job import Job
 from kiwilite.build.tree import unpack
-from kiwilite.plan.steps import UnpackBootstrap
+from kiwilite.plan.tree_steps import UnpackBootstrap
 
 
 def run(step: UnpackBootstrap, job: Job) -> None:

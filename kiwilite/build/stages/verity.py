@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kiwilite.build.job import Job
 from kiwilite.ondisk.verity import write_hash_area
-from kiwilite.plan.steps import Verity
+from kiwilite.plan.image_steps import Verity
 
 
 def run(step: Verity, job: Job) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kiwilite.build.job import Job
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import Output
+from kiwilite.plan.references import Output
 
 
 @dataclass(frozen=True, slots=True)

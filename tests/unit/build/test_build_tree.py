@@ -11,7 +11,8 @@ import pytest
 from kiwilite.build.job import Job
 from kiwilite.build.tree import inside, overlay, place_file
 from kiwilite.errors import StageFailed
-from kiwilite.plan.steps import PlaceFile, Source
+from kiwilite.plan.references import Source
+from kiwilite.plan.tree_steps import PlaceFile
 
 
 @pytest.fixture

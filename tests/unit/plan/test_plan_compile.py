@@ -16,7 +16,7 @@ from kiwilite.plan import steps as s
 from kiwilite.plan.compile import bootstrap_plan
 from kiwilite.plan.nodes import DEFAULT_EPOCH, RESET_SWITCH, Plan
 from kiwilite.plan.partitions import MIB
-from kiwilite.plan.steps import outputs_of, plain, sources_of
+from kiwilite.plan.references import outputs_of, plain, sources_of
 
 T = TypeVar("T")
 

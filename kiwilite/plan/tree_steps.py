@@ -1,0 +1,140 @@
+"""The steps that make the root tree. Sizes are bytes, time stamps seconds since 1970."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kiwilite.plan.references import Output, Secret, Source
+
+
+@dataclass(frozen=True, slots=True)
+class AptSource:
+    """One package source as apt understands it.
+
+    `uri` is as written in the description ("distro:debian" is resolved on the host when
+    the step runs: which mirror a package came through does not change the package).
+    """
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    architectures: tuple[str, ...] = ()
+    signed_by: tuple[Source, ...] = ()
+    trusted: bool = False
+    priority: int | None = None
+    image_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """A minimal tree made from packages. Result: `tree/`."""
+
+    sources: tuple[AptSource, ...]
+    packages: tuple[str, ...]
+    architecture: str
+    epoch: int
+    pin: str
+    """Stands for the state of the repositories that this selection was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackBootstrap:
+    """A minimal tree from a prebuilt archive. Result: `tree/`."""
+
+    archive: Source
+
+
+@dataclass(frozen=True, slots=True)
+class PackBootstrap:
+    """A tree as a deterministic archive. Result: `bootstrap.tar.zst`."""
+
+    tree: Output
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchBootstrap:
+    """KIWI's bootstrap package, from the repositories. Result: the archive it carries."""
+
+    name: str
+    sources: tuple[AptSource, ...]
+    architecture: str
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackArchive:
+    """`<archive>`: unpacked below `target` in the tree."""
+
+    archive: Source
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceFile:
+    """`<file>`: copied into the tree; owner as "user:group" names or numbers."""
+
+    source: Source
+    target: str
+    owner: str
+    mode: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """All packages of the image on top of a minimal tree. Result: `tree/`, `packages`."""
+
+    tree: Output
+    sources: tuple[AptSource, ...]
+    packages: tuple[str, ...]
+    architecture: str
+    recommends: bool
+    archives: tuple[UnpackArchive, ...]
+    files: tuple[PlaceFile, ...]
+    post_bootstrap: Source | None
+    script_variables: tuple[tuple[str, str], ...]
+    script_network: bool
+    epoch: int
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`<user>`: `password` is what stands in /etc/shadow, or None to leave it locked."""
+
+    name: str
+    password: str | None
+    plain_password: Secret | None
+    uid: int | None
+    realname: str | None
+    home: str | None
+    shell: str | None
+    groups: tuple[tuple[str, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Customise:
+    """Everything the description adds to the installed packages. Result: `tree/`, `os-release`,
+    `packages`."""
+
+    tree: Output
+    overlay_trees: tuple[Source, ...]
+    archives: tuple[UnpackArchive, ...]
+    files: tuple[PlaceFile, ...]
+    accounts: tuple[Account, ...]
+    locale: str | None
+    keytable: str | None
+    timezone: str | None
+    hostname: str
+    fstab: tuple[str, ...]
+    uninstall: tuple[str, ...]
+    delete: tuple[str, ...]
+    image_sources: tuple[str, ...]
+    """apt lines that the image itself keeps."""
+    scripts: tuple[tuple[str, Source], ...]
+    script_variables: tuple[tuple[str, str], ...]
+    script_network: bool
+    factory_reset_entry: str | None
+    """systemd-boot's name of the entry that resets the overlay; None without an overlay."""
+    seed: str
+    epoch: int
