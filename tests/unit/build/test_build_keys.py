@@ -218,9 +218,15 @@ def test_our_own_code_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_the_code_of_a_stage_reaches_what_it_imports(kind: object) -> None:
     module = getattr(kind, "module", "")
     found = keys.imported_modules(module)
-    assert {module, "kiwilite.errors", "kiwilite.plan.steps"} <= found
+    assert {module, "kiwilite.errors", "kiwilite.plan.references"} <= found
     assert not any(name.startswith("kiwilite.cli") for name in found)
     assert len(code_digest(module, ())) == 64
+
+
+def test_installing_packages_does_not_depend_on_the_code_that_makes_the_disk() -> None:
+    found = keys.imported_modules("kiwilite.build.stages.packages")
+    assert "kiwilite.plan.tree_steps" in found
+    assert not {"kiwilite.plan.image_steps", "kiwilite.plan.partitions"} & found
 
 
 def test_a_missing_tool_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
