@@ -10,14 +10,14 @@ PYTHON_FILES := kiwilite tests benchmarks setup.py
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
 .PHONY: start help setup doctor image test lint unit build-tests vm-tests soak \
-	accept-main benchmark format schema clean
+	accept-main accept-storage benchmark format schema clean
 .NOTPARALLEL:
 
 start: setup help
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
-		| awk -F '|' '{ printf "%-20s %s\n", $$1, $$2 }'
+		| awk -F '|' '{ printf "%-21s %s\n", $$1, $$2 }'
 
 setup: ## install what is missing, and kiwilite into .venv
 	@scripts/setup
@@ -54,14 +54,20 @@ build-tests: setup ## tests that build with packages from the mirror
 vm-tests: setup ## tests that boot virtual machines, two at a time
 	pytest -q -n 2 --dist loadfile -m "vm and not soak"
 
-soak: setup ## long runs: power lost at many moments (half an hour)
-	pytest -q -n 2 -m soak
+soak: setup ## long runs: power cuts, all volumes, all buses (hours); build/power-cuts.log
+	rm -f build/power-cuts.log
+	pytest -q -n 2 --dist loadfile -m soak
 
 accept-main: setup ## a line of evidence for every claim of the reference image
 	$(BIN)/python tests/accept/main.py
 
-benchmark: setup ## speed and memory of builds, measured
+accept-storage: setup ## a line of evidence for every claim of the storage stack (hours)
+	$(BIN)/python tests/accept/storage.py
+
+benchmark: setup ## builds, encrypted volumes, and what they cost at run time, measured
 	$(BIN)/python benchmarks/build_speed.py
+	$(BIN)/python benchmarks/volume_speed.py
+	$(BIN)/python benchmarks/runtime_cost.py
 
 ## Work on kiwilite
 

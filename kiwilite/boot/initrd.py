@@ -25,17 +25,24 @@ MODULES_PATH = "etc/kiwilite/modules"
 
 # Program → the Debian package that has it.
 PROGRAMS = {
+    "cp": "coreutils",  # for the contents of data partitions: busybox has no attributes
     "cryptsetup": "cryptsetup-bin",
+    "mkfs.ext4": "e2fsprogs",
     "mkfs.xfs": "xfsprogs",
     "partx": "util-linux",
+    "resize2fs": "e2fsprogs",
     "veritysetup": "cryptsetup-bin",
+    "xfs_growfs": "xfsprogs",
 }
+ALWAYS = ("cryptsetup", "mkfs.xfs", "partx", "veritysetup")
+"""Programs of the initrd of an image that has neither other file systems to make nor growth."""
 BUSYBOX_PACKAGE = "busybox-static"
 
 # Links to busybox: what init and kiwilite-root call; modprobe is called by the kernel too.
 APPLETS = (
-    "awk", "blockdev", "cat", "cmp", "dd", "dmesg", "grep", "halt", "ls", "mkdir", "mount",
-    "reboot", "sed", "sh", "sleep", "switch_root", "sync", "tr", "umount", "wc",
+    "awk", "blockdev", "cat", "chmod", "chown", "cmp", "dd", "dmesg", "grep", "gzip", "halt",
+    "head", "ls", "mkdir", "mount", "mv", "od", "reboot", "rm", "sed", "sh", "sleep", "sort",
+    "stat", "switch_root", "sync", "tail", "tr", "umount", "wc", "xargs",
 )  # fmt: skip
 MODPROBE = "sbin/modprobe"
 
@@ -54,6 +61,7 @@ OPTIONAL_MODULES = (
     "vmw_pvscsi", "mptspi", "hv_storvsc", "xen_blkfront",
     "aesni_intel", "aegis128_aesni", "ghash_clmulni_intel", "sha256_ssse3", "crc32c_intel",
     "aes_ce_blk", "aes_ce_ccm", "ghash_ce", "sha2_ce", "crc32_generic", "crc32c_generic",
+    "sha512_generic", "sha512_ssse3",
     "efivarfs", "tpm_tis", "tpm_crb",
 )  # fmt: skip
 
@@ -77,7 +85,7 @@ def build(
     epoch: int,
     required: Sequence[str] = REQUIRED_MODULES,
     optional: Sequence[str] = OPTIONAL_MODULES,
-    programs: Iterable[str] = tuple(PROGRAMS),
+    programs: Iterable[str] = ALWAYS,
     unzstd: kernel_modules.Decompress | None = None,
 ) -> bytes:
     """The large archive: an uncompressed cpio (newc), to be compressed by the caller.
@@ -104,7 +112,7 @@ def collect(
     *,
     required: Sequence[str] = REQUIRED_MODULES,
     optional: Sequence[str] = OPTIONAL_MODULES,
-    programs: Iterable[str] = tuple(PROGRAMS),
+    programs: Iterable[str] = ALWAYS,
     unzstd: kernel_modules.Decompress | None = None,
 ) -> tuple[cpio.Entry, ...]:
     """Every entry of the large archive; directories that just hold others are left out.

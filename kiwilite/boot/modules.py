@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +143,26 @@ def closure(index: Index, required: Sequence[str], optional: Sequence[str] = ())
         for module in _named(index, name):
             add(module)
     return tuple(order)
+
+
+_HASH_FAMILY = re.compile(r"(sha3|blake2b|blake2s)-\d+")
+
+
+def hash_modules(index: Index, algorithm: str) -> tuple[str, ...]:
+    """What to ask `closure` for so that dm-verity has `algorithm`; nothing where it is built in.
+
+    Raises MissingModule where the kernel has no such hash.
+    """
+    family = _HASH_FAMILY.sub(r"\1", algorithm).replace("sha384", "sha512")
+    names = (algorithm, family, f"{family}_generic")
+    found = tuple(name for name in names if _named(index, name))
+    if not found and not index.builtin & {name.replace("-", "_") for name in names}:
+        raise MissingModule(
+            f"the kernel has no module for the hash {algorithm}",
+            where=f"/{index.directory}",
+            hint="choose an algorithm it has in <verity algorithm=…>, such as sha256",
+        )
+    return found
 
 
 def _named(index: Index, name: str) -> tuple[str, ...]:

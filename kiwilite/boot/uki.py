@@ -98,9 +98,11 @@ def assemble(stub: bytes, uki: Uki) -> bytes:
     # The stub starts the kernel in its own image: a firmware that enforces NX must not
     # be told that both can do it if the kernel cannot.
     keep_nx = pe.dll_characteristics(uki.linux) & pe.DLL_NX_COMPAT
-    return pe.append(
+    image = pe.append(
         stub, tuple(_sections(uki)), clear_dll_characteristics=0 if keep_nx else pe.DLL_NX_COMPAT
     )
+    # Nothing else tells of a flipped bit in an image that is not signed.
+    return pe.with_checksum(image)
 
 
 def _sections(uki: Uki) -> Iterator[Section]:

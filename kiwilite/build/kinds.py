@@ -41,14 +41,24 @@ KINDS: Mapping[type[s.Step], Kind] = {
     s.FetchBootstrap: Kind(_stage("fetch_bootstrap"), "namespace", ("apt-get", "dpkg-deb")),
     s.Packages: Kind(_stage("packages"), "namespace", ("tar", "zstd")),
     s.Customise: Kind(_stage("customise"), "namespace", ("tar", "zstd"), ("build/image_files",)),
-    s.BootFiles: Kind(_stage("boot_files"), "namespace", ("zstd",), ("boot/initrd_files",)),
+    s.BootFiles: Kind(
+        _stage("boot_files"),
+        "namespace",
+        ("zstd",),
+        ("boot/initrd_files", "boot/dracut_module"),
+    ),
+    s.BiosBoot: Kind(_stage("bios_boot"), "namespace"),
     s.Squashfs: Kind(_stage("squashfs"), "namespace", ("mksquashfs",)),
     s.Verity: Kind(_stage("verity"), "host"),
+    s.Fec: Kind(_stage("fec"), "host", ("veritysetup",)),
+    s.VerityMetadata: Kind(_stage("verity_metadata"), "host"),
     s.FileSystem: Kind(
         _stage("filesystem"), "namespace", ("mke2fs", "debugfs", "mkfs.xfs", "xfs_repair")
     ),
     s.Uki: Kind(_stage("uki"), "host"),
     s.Esp: Kind(_stage("esp"), "host", ("mkfs.vfat", "mcopy", "mmd")),
+    s.Layout: Kind(_stage("layout"), "host"),
+    s.LuksVolume: Kind(_stage("luks_volume"), "host", ("mkfs.xfs",)),
     s.Disk: Kind(_stage("disk"), "host"),
     s.DiskFormat: Kind(_stage("disk_format"), "host", ("qemu-img",)),
 }

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 REMOVED = (
+    "boot/initrd.img-*",  # by a hook of the distribution's; the image's own is in the UKI
     "etc/.pwd.lock",
     "etc/ssh/ssh_host_*",
     "etc/ssl/private/ssl-cert-snakeoil.key",

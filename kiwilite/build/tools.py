@@ -59,7 +59,7 @@ TOOLS = (
     Tool("qemu-img", "qemu-utils", "qcow2 and other disk formats"),
     Tool("qemu-system-x86_64", "qemu-system-x86", "boots images (run_x86)", use=Use.VM),
     Tool("swtpm", "swtpm", "a TPM for the machine", use=Use.VM),
-    Tool("veritysetup", "cryptsetup-bin", "checks our hash trees", use=Use.TEST),
+    Tool("veritysetup", "cryptsetup-bin", "forward error correction"),
     Tool("depmod", "kmod", "puts test guests together", use=Use.TEST),
 )
 

@@ -16,19 +16,21 @@ USAGE = """\
 kiwilite compiles KIWI appliance descriptions into verified disk images.
 
 Usage:
-  kiwilite system build --description PATH [--profile NAME]... [--target-dir DIR]
+  kiwilite system build --description PATH [--profile NAME]... [--target-dir D]
   kiwilite system plan --description PATH [--profile NAME]... [--format FORMAT]
   kiwilite system bootstrap --description PATH [--target-dir DIR]
+  kiwilite image inspect|verify IMAGE [--format FORMAT]
+  kiwilite image resize IMAGE SIZE [--output FILE]
   kiwilite doctor
   kiwilite COMMAND --help
   kiwilite --version
 
-Exit status: 0 done, 1 the description or an input is wrong, 2 usage, 3 this host
-lacks something, 4 a build step failed, 5 a package source cannot be reached,
-6 no space left.
+Exit status: 0 done, 1 the description or an input is wrong, 2 usage, 3 this
+host lacks something, 4 a build step failed, 5 a package source cannot be
+reached, 6 no space left.
 """
 
-GROUPS = ("system", "doctor")
+GROUPS = ("system", "image", "doctor")
 WITH_VALUE = ("--profile", "--description", "--target-dir", "--config", "--type", "--format")
 
 

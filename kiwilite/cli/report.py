@@ -10,7 +10,7 @@ from kiwilite.build.image import Result
 from kiwilite.description.model import Appliance
 from kiwilite.plan.nodes import Plan
 from kiwilite.plan.partitions import human_size
-from kiwilite.plan.picture import device_stack, partition_table, table
+from kiwilite.plan.picture import boot_words, device_stack, partition_table, table
 from kiwilite.plan.references import plain
 
 
@@ -32,6 +32,8 @@ def _print_built(appliance: Appliance, result: Result, steps: Sequence[tuple[str
     print(f"{appliance.name} {appliance.preferences.version}, {len(steps)} steps")
     print()
     print(table(rows))
+    print()
+    print(boot_words(appliance))
     print()
     files = [("file", "size", "on disk")]
     for path in result.files.values():
@@ -79,4 +81,5 @@ def print_plan(
     rows += [(n.name, "runs" if n.name in to_run else "in store", n.title) for n in plan.nodes]
     print(table(rows), "\n")
     print(partition_table(plan.partitions, {}), "\n")
+    print(boot_words(appliance), "\n")
     print(device_stack(appliance))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.include import local_path
-from kiwilite.description.model import Appliance
+from kiwilite.description.model import Appliance, ImageType, Overlay, Span
 from kiwilite.description.profiles import Selection, matches
 from kiwilite.description.resolve import SCRIPTS
 from kiwilite.description.tree import Node
@@ -215,8 +215,10 @@ def check_bootstrap(sections: Sequence[Node]) -> Iterator[Diagnostic]:
             yield Diagnostic(span, "error", "KL0505", message)
 
 
-def check_initrd_packages(appliance: Appliance) -> Iterator[Diagnostic]:
-    """Packages whose files the initrd is made of, and that no section lists.
+def check_initrd_packages(appliance: Appliance, image_type: Node) -> Iterator[Diagnostic]:
+    """Packages whose files the boot is made of, and that no section lists.
+
+    Each is reported where `image_type` asks for what needs it.
 
     A bootstrap archive may bring them along, so with one it is just a warning.
     """
@@ -224,18 +226,11 @@ def check_initrd_packages(appliance: Appliance) -> Iterator[Diagnostic]:
     if overlay is None:
         return
     listed = {p.name for p in (*appliance.packages.bootstrap, *appliance.packages.image)}
-    needed = [("busybox", "the initrd's shell"), ("linux-image-…", "the kernel")]
-    if overlay.luks or overlay.verity_blocks:
-        needed.append(("cryptsetup-bin", "opening the verity and LUKS volumes"))
-    if overlay.write_partition and overlay.filesystem == "xfs":
-        needed.append(("xfsprogs", "making the overlay's file system"))
-    if appliance.type.firmware == "uefi":
-        needed.append(("systemd-boot-efi", "the stub of the unified kernel image"))
     certain = appliance.packages.bootstrap_package is None
-    for package, purpose in needed:
+    for package, purpose, span in _needed(appliance.type, overlay, image_type):
         if not _provided(package, listed):
             yield Diagnostic(
-                appliance.type.span,
+                span,
                 "error" if certain else "warning",
                 "KL0501",
                 f"no package `{package}` is installed, which is needed for {purpose}",
@@ -244,9 +239,33 @@ def check_initrd_packages(appliance: Appliance) -> Iterator[Diagnostic]:
             )
 
 
+def _needed(kind: ImageType, overlay: Overlay, node: Node) -> Iterator[tuple[str, str, Span]]:
+    """Packages, what each is for, and what asks for it."""
+    if kind.initrd_system == "dracut":
+        yield "dracut", "making the initrd", node.attribute_span("initrd_system")
+    yield "busybox", "the initrd's shell", kind.span
+    yield "linux-image-…", "the kernel", kind.span
+    if overlay.luks or overlay.verity_blocks:
+        yield "cryptsetup-bin", "opening the verity and LUKS volumes", kind.span
+    if overlay.write_partition and overlay.filesystem == "xfs":
+        yield "xfsprogs", "making the overlay's file system", kind.span
+    for partition in kind.partitions:
+        if (partition.encrypted or partition.reset) and partition.filesystem in _FORMATTERS:
+            tools = _FORMATTERS[partition.filesystem]
+            yield tools, f"making the file system of {partition.name}", partition.span
+    if kind.firmware == "uefi":
+        yield "systemd-boot-efi", "the stub of the unified kernel image", kind.span
+    if kind.bios:
+        yield "grub-pc-bin", "booting under a legacy BIOS", node.attribute_span("eficsm")
+
+
+_FORMATTERS = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
+
 _ALTERNATIVES = {
     "busybox": {"busybox", "busybox-static"},
     "cryptsetup-bin": {"cryptsetup-bin", "cryptsetup", "cryptsetup-initramfs"},
+    "dracut": {"dracut", "dracut-core"},
+    "grub-pc-bin": {"grub-pc-bin", "grub-pc"},
     "systemd-boot-efi": {"systemd-boot-efi", "systemd-boot"},
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from kiwilite.description import checks, storage
+from kiwilite.description import checks, luks, storage, switches, table, verity
 from kiwilite.description.choose import Chosen, choose
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
 from kiwilite.description.find import description_file
@@ -71,7 +71,7 @@ def load(
         if document.fits and "version" in chosen.values:
             appliance = resolve(root, document.version, selection, chosen)
             problems += storage.check_overlay_room(appliance.type)
-            problems += checks.check_initrd_packages(appliance)
+            problems += checks.check_initrd_packages(appliance, chosen.type)
     found = _in_order(root.file, problems)
     if appliance is None or any(p.severity == "error" for p in found):
         raise DescriptionInvalid(found)
@@ -122,11 +122,22 @@ def _check_nodes(
     sections = list(packages_sections(root, selection, image))
     problems = [
         *islice(checks.check_selection(root, selection, image_type, sections), MOST),
-        *islice(storage.check_partitions(image_type), MOST),
+        *islice(_check_storage(image_type, selection.arch), MOST),
     ]
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
     return problems
+
+
+def _check_storage(image_type: Node, arch: str) -> Iterator[Diagnostic]:
+    yield from storage.check_partitions(image_type)
+    yield from storage.check_trees(image_type)
+    yield from storage.check_growth(image_type)
+    yield from table.check_table(image_type, arch)
+    yield from luks.check_luks(image_type)
+    yield from luks.check_encrypted(image_type)
+    yield from verity.check_verity(image_type)
+    yield from switches.check_switches(image_type)
 
 
 def _support(root: Node, selection: Selection, image_type: Node) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -59,7 +60,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class PartitionElement:
-    """One `<partition>`; size in bytes."""
+    """One `<partition>`; size in bytes, 0 for as many as its content needs (squashfs only)."""
 
     name: str
     size: int
@@ -70,6 +71,12 @@ class PartitionElement:
     span: Span
     partition_name: str | None = None
     """Name in the partition table, where the description gives one."""
+    encrypted: bool = False
+    """kiwilite's own: under the overlay's encryption and key, provisioned at the first boot."""
+    reset: bool = False
+    """kiwilite's own: a factory reset makes its file system anew."""
+    mountoptions: str | None = None
+    """kiwilite's own: mount options, separated by commas, in place of kiwilite's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,19 @@ class Bootloader:
 
     name: str
     timeout: int | None
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Keyslot:
+    """kiwilite's own `<keyslot>`: a further key of a volume that is made at build time.
+
+    `key` is `file://PATH`, relative to the description.
+    """
+
+    name: str
+    key: str
+    pbkdf: Literal["argon2id", "pbkdf2"]
     span: Span
 
 
@@ -97,6 +117,33 @@ class Luks:
     provisioning: str
     """kiwilite's own: "firstboot" or "build"."""
     span: Span
+    fill: Literal["sparse", "full"] = "sparse"
+    """kiwilite's own: write what the file system has written only, or the whole volume."""
+    journal: Literal["written", "deferred"] = "written"
+    """kiwilite's own: dm-integrity's journal at build time, or by the kernel at the first open."""
+    keyslots: tuple[Keyslot, ...] = ()
+    """Beside the slot of `passphrase`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VeritySettings:
+    """kiwilite's own `<verity>`: how the hash trees of all squashfs partitions are made.
+
+    Block sizes are bytes; `salt` is hexadecimal, None where one is derived from the
+    appliance's name; `metadata_key` is `file://PATH` of the RSA private key (PEM) that
+    signs the metadata block, relative to the description.
+    """
+
+    span: Span
+    algorithm: str = "sha256"
+    salt: str | None = None
+    data_block_size: int = 4096
+    hash_block_size: int = 4096
+    hash_tree: Literal["appended", "partition"] = "appended"
+    fec_roots: int | None = None
+    """Parity bytes per 255 of forward error correction, 2 to 24; None for none."""
+    on_corruption: Literal["eio", "restart", "panic"] = "eio"
+    metadata_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +157,24 @@ class Overlay:
     """"all", a number as text, or None for no verity."""
     embed_verity_metadata: bool
     luks: Luks | None
+    verity: VeritySettings
+    trees: tuple[str, ...]
+    """kiwilite's own: directories that can be written to; empty stands for all of `/`."""
+    span: Span
+    verity_blocks_span: Span | None = None
+    """Where `verity_blocks` stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class HybridEntry:
+    """kiwilite's own `<entry>` of `<hybridmbr>`: a partition that the MBR shows too.
+
+    `type` is the MBR's type byte, None for the one that fits the partition.
+    """
+
+    partition: str
+    type: int | None
+    active: bool
     span: Span
 
 
@@ -135,6 +200,18 @@ class ImageType:
     on_failure: str
     """kiwilite's own: "reboot", "halt" or "shell" when the root cannot be assembled."""
     span: Span
+    bios: bool = False
+    """`eficsm="true"`, written out: the image boots under legacy BIOS too."""
+    dps_types: bool = False
+    """`apply_dps_codes`: type GUIDs of the Discoverable Partitions Specification."""
+    initrd_system: Literal["kiwilite", "dracut"] = "kiwilite"
+    """What makes the initrd; "dracut" only where the description says so."""
+    grow: Literal["never", "always", "once"] = "never"
+    """`oem-resize`, `oem-resize-once`: the last partition grows with the disk."""
+    hybrid: tuple[HybridEntry, ...] = ()
+    """Empty: with `gpt_hybrid_mbr` the first three partitions, as KIWI has them."""
+    boot_switches: tuple[str, ...] = ()
+    """kiwilite's own: switches that the policy honours beside those of `kernelcmdline`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +334,8 @@ class Appliance:
     overlay_trees: tuple[Path, ...]
     """`root/` and one directory per active profile, where they exist, in order."""
     span: Span
+    dracut_configuration: tuple[Path, ...] = ()
+    """`etc/dracut.conf.d` of the overlay trees that have one."""
 
     def script(self, name: str) -> Path | None:
         """Path of KIWI script `name` (such as "config"), or None."""

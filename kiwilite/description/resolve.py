@@ -27,6 +27,8 @@ from kiwilite.description.values import boolean, comma_list, group, integer, num
 SCRIPTS = ("post_bootstrap", "config", "images", "pre_disk_sync")
 """KIWI's scripts that kiwilite runs, in KIWI's order."""
 
+DRACUT = "etc/dracut.conf.d"
+
 
 def resolve(root: Node, written_version: str, selection: Selection, chosen: Chosen) -> Appliance:
     """The appliance that `root` describes for `selection`.
@@ -35,6 +37,7 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
     """
     assert chosen.type is not None
     directory = root.file.parent
+    trees = tuple(_overlay_trees(directory, selection.profiles))
     image_type = resolve_type.image_type(chosen.type)
     sections = list(packages_sections(root, selection, image_type.image))
     return Appliance(
@@ -64,8 +67,9 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
             for name in SCRIPTS
             if is_file(directory / f"{name}.sh")
         ),
-        overlay_trees=tuple(_overlay_trees(directory, selection.profiles)),
+        overlay_trees=trees,
         span=root.span,
+        dracut_configuration=tuple(t / DRACUT for t in trees if (t / DRACUT).is_dir()),
     )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 from kiwilite.description.model import (
     Bootloader,
+    HybridEntry,
     ImageType,
+    Keyslot,
     Luks,
     Overlay,
     PartitionElement,
     Size,
+    VeritySettings,
 )
 from kiwilite.description.tree import Node
-from kiwilite.description.values import MIB, boolean, integer, mebibytes, number, size_bytes
+from kiwilite.description.values import MIB, boolean, integer, mebibytes, number, size_bytes, truth
 
 DEFAULT_FIRMWARE = "bios"
 """What KIWI means by a `<type>` without firmware."""
@@ -40,7 +46,38 @@ def image_type(node: Node) -> ImageType:
         target_blocksize=integer(node, "target_blocksize") or 512,
         on_failure=node.get("on_failure") or "reboot",
         span=node.span,
+        bios=boolean(node, "eficsm"),
+        dps_types=boolean(node, "apply_dps_codes"),
+        initrd_system="dracut" if node.get("initrd_system") == "dracut" else "kiwilite",
+        grow=_grow(node.first("oemconfig")),
+        hybrid=tuple(_hybrid_entries(node)),
+        boot_switches=tuple((node.get("boot_switches") or "").split()),
     )
+
+
+def _grow(section: Node | None) -> Literal["never", "always", "once"]:
+    """`oem-resize`, and `oem-resize-once`, which stands for both where it is alone."""
+    if section is None:
+        return "never"
+    resize, once = section.first("oem-resize"), section.first("oem-resize-once")
+    only_once = once is not None and truth(once.text)
+    if resize is None:
+        return "once" if only_once else "never"
+    if not truth(resize.text):
+        return "never"
+    return "once" if only_once else "always"
+
+
+def _hybrid_entries(node: Node) -> Iterator[HybridEntry]:
+    for section in node.all("hybridmbr"):
+        for entry in section.all("entry"):
+            written = entry.get("type")
+            yield HybridEntry(
+                partition=entry.get("partition") or "",
+                type=None if written is None else int(written, 16),
+                active=boolean(entry, "active"),
+                span=entry.span,
+            )
 
 
 def firmware(node: Node) -> str:
@@ -56,8 +93,36 @@ def _overlay(node: Node) -> Overlay:
         verity_blocks=node.get("verity_blocks") or None,
         embed_verity_metadata=boolean(node, "embed_verity_metadata"),
         luks=_luks(node) if node.get("luks") is not None else None,
+        verity=_verity(node),
+        trees=tuple(
+            tree.get("path") or ""
+            for section in node.all("overlay")
+            for tree in section.all("tree")
+        ),
         span=node.attribute_span("overlayroot"),
+        verity_blocks_span=node.attribute_span("verity_blocks"),
     )
+
+
+def _verity(node: Node) -> VeritySettings:
+    section = node.first("verity")
+    if section is None:
+        return VeritySettings(node.attribute_span("verity_blocks"))
+    return VeritySettings(
+        span=section.span,
+        algorithm=section.get("algorithm") or "sha256",
+        salt=section.get("salt"),
+        data_block_size=integer(section, "data_block_size") or 4096,
+        hash_block_size=integer(section, "hash_block_size") or 4096,
+        hash_tree="partition" if section.get("hash_tree") == "partition" else "appended",
+        fec_roots=integer(section, "fec_roots"),
+        on_corruption=_on_corruption(section.get("on_corruption")),
+        metadata_key=section.get("metadata_key"),
+    )
+
+
+def _on_corruption(written: str | None) -> Literal["eio", "restart", "panic"]:
+    return "restart" if written == "restart" else "panic" if written == "panic" else "eio"
 
 
 def _luks(node: Node) -> Luks:
@@ -75,6 +140,18 @@ def _luks(node: Node) -> Luks:
         unlock=node.get("luks_unlock") or "embedded",
         provisioning=node.get("provisioning") or "firstboot",
         span=node.attribute_span("luks"),
+        fill="full" if node.get("luks_fill") == "full" else "sparse",
+        journal="deferred" if node.get("luks_journal") == "deferred" else "written",
+        keyslots=tuple(_keyslot(k) for k in (section.all("keyslot") if section else ())),
+    )
+
+
+def _keyslot(node: Node) -> Keyslot:
+    return Keyslot(
+        name=node.get("name") or "",
+        key=node.get("key") or "",
+        pbkdf="pbkdf2" if node.get("pbkdf") == "pbkdf2" else "argon2id",
+        span=node.span,
     )
 
 
@@ -88,6 +165,9 @@ def _partition(node: Node) -> PartitionElement:
         partition_type=node.get("partition_type"),
         span=node.span,
         partition_name=node.get("partition_name"),
+        encrypted=boolean(node, "encrypted"),
+        reset=boolean(node, "reset"),
+        mountoptions=node.get("mountoptions"),
     )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.fault import fault
 from kiwilite.description.tree import Node
 from kiwilite.description.values import MAX_DIGITS, boolean, number
-from kiwilite.description.vocabulary import AttributeForm, vocabulary
+from kiwilite.description.vocabulary import AttributeForm, ValueType, vocabulary
 
 RESERVED_PARTITIONS: Final = frozenset(
     ("root", "readonly", "boot", "prep", "spare", "swap", "efi_csm", "efi")
@@ -21,6 +22,8 @@ _NEEDS: Final = (
     ("integrity_legacy_hmac", "standalone_integrity"),
     ("luks_unlock", "luks"),
     ("provisioning", "luks"),
+    ("luks_fill", "luks"),
+    ("luks_journal", "luks"),
 )
 """Attributes of `<type>` that mean nothing without another one."""
 
@@ -47,14 +50,9 @@ def check_rules(root: Node) -> Iterator[Diagnostic]:
             yield _needs(repository, "architectures", 'type="apt-deb"')
 
 
-def _error(node: Node, attribute: str | None, code: str, message: str) -> Diagnostic:
-    span = node.span if attribute is None else node.attribute_span(attribute)
-    return Diagnostic(span, "error", code, message)
-
-
 def _needs(node: Node, attribute: str, what: str) -> Diagnostic:
     message = f"`{attribute}` of `<{node.name}>` needs `{what}`"
-    return _error(node, attribute, "KL0702", message)
+    return fault(node, attribute, "KL0702", message)
 
 
 def _too_long_numbers(node: Node) -> Iterator[Diagnostic]:
@@ -63,12 +61,17 @@ def _too_long_numbers(node: Node) -> Iterator[Diagnostic]:
     form = vocabulary().elements.get(node.name)
     for name, value in node.attributes.items():
         known = form.attributes.get(name) if form else None
-        if known and not known.value.any_text and number_like.fullmatch(value):
+        if known and _is_number(known.value) and number_like.fullmatch(value):
             message = f"`{name}` is a number of more than {MAX_DIGITS - 1} digits"
-            yield _error(node, name, "KL0106", message)
-    if form and form.text and not form.text.any_text and number_like.fullmatch(node.text):
+            yield fault(node, name, "KL0106", message)
+    if form and form.text and _is_number(form.text) and number_like.fullmatch(node.text):
         message = f"`<{node.name}>` is a number of more than {MAX_DIGITS - 1} digits"
-        yield _error(node, None, "KL0106", message)
+        yield fault(node, None, "KL0106", message)
+
+
+def _is_number(value: ValueType) -> bool:
+    """Whether it has digits because it counts something, and not as a name or in hexadecimal."""
+    return not value.allows("ff")
 
 
 def _type(node: Node) -> Iterator[Diagnostic]:
@@ -105,20 +108,20 @@ def _requirements(node: Node, image: str) -> Iterator[Diagnostic]:
             yield _needs(node, attribute, other)
     if image == "oem" and "filesystem" not in node.attributes:
         message = '`<type image="oem">` needs `filesystem`'
-        yield _error(node, None, "KL0702", message)
+        yield fault(node, None, "KL0702", message)
     if image == "appx" and "metadata_path" not in node.attributes:
         message = '`<type image="appx">` needs `metadata_path`'
-        yield _error(node, None, "KL0702", message)
+        yield fault(node, None, "KL0702", message)
     if (section := node.first("luksformat")) and "luks" not in node.attributes:
         message = "`<luksformat>` needs `luks` at its `<type>`"
-        yield _error(section, None, "KL0702", message)
+        yield fault(section, None, "KL0702", message)
     media = node.first("installmedia")
     if media and not boolean(node, "installiso") and not boolean(node, "installpxe"):
         message = '`<installmedia>` needs installiso="true" or installpxe="true" at its `<type>`'
-        yield _error(media, None, "KL0702", message)
+        yield fault(media, None, "KL0702", message)
     if node.get("format") == "vagrant" and node.first("vagrantconfig") is None:
         message = '`format="vagrant"` needs a `<vagrantconfig>`'
-        yield _error(node, "format", "KL0702", message)
+        yield fault(node, "format", "KL0702", message)
 
 
 def _storage(node: Node) -> Iterator[Diagnostic]:
@@ -126,14 +129,14 @@ def _storage(node: Node) -> Iterator[Diagnostic]:
         for partition in section.all("partition"):
             if (name := partition.get("name")) in RESERVED_PARTITIONS:
                 message = f"the partition name `{name}` is reserved"
-                yield _error(partition, "name", "KL0404", message)
+                yield fault(partition, "name", "KL0404", message)
     size = node.first("size")
     if size is None:
         return
     whole, free = number(size.text), number(size.get("unpartitioned"))
     if whole is not None and free is not None and free > whole:
         message = "more space is to stay unpartitioned than the disk has"
-        yield _error(size, "unpartitioned", "KL0405", message)
+        yield fault(size, "unpartitioned", "KL0405", message)
 
 
 def _packages(section: Node, root: Node) -> Iterator[Diagnostic]:
@@ -149,10 +152,10 @@ def _packages(section: Node, root: Node) -> Iterator[Diagnostic]:
             yield _needs(section, "bootstrap_package", "<packagemanager>apt</packagemanager>")
     elif "bootstrap_digest" in section.attributes:
         message = "`bootstrap_digest` needs the `bootstrap_package` it belongs to"
-        yield _error(section, "bootstrap_digest", "KL0504", message)
+        yield fault(section, "bootstrap_digest", "KL0504", message)
     for module in section.all("collectionModule"):
         if section.get("type") not in (None, "bootstrap"):
             message = '`<collectionModule>` needs `<packages type="bootstrap">`'
-            yield _error(module, None, "KL0702", message)
+            yield fault(module, None, "KL0702", message)
         if "stream" in module.attributes and not boolean(module, "enable", default=True):
             yield _needs(module, "stream", 'enable="true"')

@@ -10,14 +10,12 @@ NOT_BUILT: Final = {
     "type@overlayroot | true 1": 'write overlayroot="true": the root is a read-only squashfs',
     "type@overlayroot_readonly_filesystem | squashfs": "the read-only root is a squashfs",
     "type@filesystem | xfs": "the overlay's file system is xfs",
-    "type@verity_blocks | all": 'write verity_blocks="all": a part would not mount',
     "type@format | qcow2": "convert the raw image with qemu-img",
     "type@efiparttable | gpt": "the partition table is a GPT; see gpt_hybrid_mbr",
     "type@force_mbr | false 0": "the partition table is a GPT; see gpt_hybrid_mbr",
     "type@dosparttable_extended_layout | false 0": "the partition table is a GPT",
-    "type@target_blocksize | 512": "sectors have 512 bytes",
+    "type@target_blocksize | 512 4096": "sectors have 512 or 4096 bytes",
     "type@luks_version | luks luks2": 'write luks_version="luks2"',
-    "type@provisioning | firstboot": 'write provisioning="firstboot"',
     "type@mdraid": "there is no software RAID",
     "type@standalone_integrity | false 0": "integrity comes with luks and `--integrity aead`",
     "type@embed_integrity_metadata | false 0": "integrity comes with luks",
@@ -49,6 +47,7 @@ NOT_RUN: Final = {
 }
 
 _NOT_FOR_DISKS = "it has no meaning for disk images"
+_HYPERVISOR = "give the settings to the hypervisor; see run_x86 --help"
 _INITRD = "kiwilite makes its own initrd from the image's packages"
 _RPM = "it has a meaning for rpm only"
 _ESP = "kernel and initrd are one file on the ESP"
@@ -67,15 +66,13 @@ IGNORED: Final = {
     ),
     "partition@part_id": "partitions are numbered in the order in which they stand",
     "partition@partition_name": "the partition table has the partition's `name`",
-    "type@eficsm | true 1": "the BIOS boot partition is always there",
     "type@efimountoptions": "write /etc/fstab in the overlay tree",
     "type@fsmountoptions type@fscreateoptions": "kiwilite chooses reproducible options",
     "type@overlayroot_readonly_createoptions": "see squashfscompression_level",
     "type@overlayroot_readonly_partsize": "the partition is sized to the finished squashfs",
     "type@formatoptions": "convert the raw image with qemu-img",
     "type@devicepersistency | by-partuuid": "devices are found by PARTUUID",
-    "type@apply_dps_codes | false 0": "",
-    "type@initrd_system": _INITRD,
+    "type@initrd_system | dracut kiwi": _INITRD,
     "type@luksOS": "write the options into `<luksformat>`",
     "type@luks_randomize | false 0": "with integrity every sector is authenticated anyway",
     "type@integrity_legacy_hmac type@integrity_metadata_key_description": "",
@@ -92,7 +89,6 @@ IGNORED: Final = {
     "type@volid type@application_id type@publisher type@mediacheck type@flags": _NOT_FOR_DISKS,
     "type@hybridpersistent type@hybridpersistent_filesystem type@efifatimagesize": _NOT_FOR_DISKS,
     "type@archive type@compressed type@enclave_format type@metadata_path": _NOT_FOR_DISKS,
-    "type@embed_verity_metadata | false 0": "the root hash is in the unified kernel image",
     "type@erofscompression type@gcelicense type@vhdfixedtag": "",
     "type@delta_root type@provide_system_files type@require_system_files": _NOT_FOR_DISKS,
     "type@ensure_empty_tmpdirs": _NOT_FOR_DISKS,
@@ -104,11 +100,13 @@ IGNORED: Final = {
     "bootloader@targettype bootloader@use_disk_password bootloader@grub_template": "",
     "bootloadersettings": "",
     "containerconfig": _NOT_FOR_DISKS,
-    "machine": "give the settings to the hypervisor; see run_x86 --help",
+    "machine@min_memory machine@min_cpu machine@max_cpu machine@ncpus": _HYPERVISOR,
+    "machine@ovftype machine@HWversion machine@arch machine@xen_loader": _HYPERVISOR,
+    "machine@guestOS vmconfig-entry vmdisk vmdvd vmnic": _HYPERVISOR,
     "vagrantconfig": "",
     "installmedia": "",
     "initrd": _INITRD,
-    "oem-resize oem-resize-once oem-bootwait oem-multipath-scan | false 0": "",
+    "oem-bootwait oem-multipath-scan | false 0": "",
     "oem-kiwi-initrd oem-recovery oem-inplace-recovery oem-partition-install | false 0": "",
     "oem-reboot oem-reboot-interactive oem-shutdown oem-shutdown-interactive | false 0": "",
     "oem-silent-boot oem-silent-install oem-silent-verify oem-skip-verify | false 0": "",
@@ -134,11 +132,19 @@ _BUILT = """
     preferences@source_date_epoch version locale keytable timezone
     type type@efipartsize type@squashfscompression type@squashfscompression_level
     type@gpt_hybrid_mbr type@kernelcmdline type@luks type@luks_pbkdf type@luks_unlock
-    type@on_failure type@overlayroot_write_partition
+    type@on_failure type@overlayroot_write_partition type@verity_blocks
+    type@embed_verity_metadata type@provisioning type@luks_fill type@luks_journal
+    type@boot_switches type@eficsm type@apply_dps_codes
     type@primary
+    oem-resize oem-resize-once
+    verity verity@algorithm verity@salt verity@data_block_size verity@hash_block_size
+    verity@hash_tree verity@fec_roots verity@on_corruption verity@metadata_key
+    overlay tree tree@path hybridmbr entry entry@partition entry@type entry@active
+    machine machine@memory machine@max_memory keyslot keyslot@name keyslot@key keyslot@pbkdf
     bootloader bootloader@timeout oemconfig size size@unit size@unpartitioned size@additive
     partitions partition partition@name partition@size
-    partition@mountpoint partition@label luksformat option option@name option@value
+    partition@mountpoint partition@label partition@encrypted partition@reset
+    partition@mountoptions luksformat option option@name option@value
     users users@arch users@profiles user user@groups user@home user@id user@name
     user@password user@pwdformat user@realname user@shell
     repository repository@profiles repository@arch repository@alias repository@components

@@ -18,7 +18,12 @@ _GROUP = re.compile(r"([A-Za-z0-9_.-]+)(?::(\d+))?")
 def boolean(node: Node, name: str, default: bool = False) -> bool:
     """Attribute `name` as a truth value; "1" is true as well."""
     value = node.get(name)
-    return default if value is None else value in ("true", "1")
+    return default if value is None else truth(value)
+
+
+def truth(text: str) -> bool:
+    """Whether `text` is one of the two ways to write "true"."""
+    return text.strip() in ("true", "1")
 
 
 def number(text: str | None) -> int | None:

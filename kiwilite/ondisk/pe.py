@@ -5,7 +5,7 @@ starts where the 4 bytes at 0x3c say, and within the 64-bit optional header at +
 
     PE +6   2  NumberOfSections            opt +60 4  SizeOfHeaders
     PE +8   ..  PointerToSymbolTable and    opt +56 4  SizeOfImage
-               NumberOfSymbols (4 + 4)     opt +64 4  CheckSum, 0: firmware ignores it
+               NumberOfSymbols (4 + 4)     opt +64 4  CheckSum; firmware ignores it
     PE +22  2  Characteristics             opt +70 2  DllCharacteristics
     opt +8  4  SizeOfInitializedData
 
@@ -138,6 +138,38 @@ def append(stub: bytes, added: Sequence[Section], *, clear_dll_characteristics: 
     _update_headers(pe, added, _align(address, alignment), clear_dll_characteristics)
     headers = bytes(pe.write()[: slots.offset]) + bytes(table)
     return b"".join((headers, parts[0][len(headers) :], *parts[1:]))
+
+
+def checksum(image: bytes) -> int:
+    """What CheckSum should say: the 16-bit words, its own left out, added up with
+    end-around carry, plus the length in bytes. Raises BadPe.
+
+    Such a sum is the number that the bytes make, little-endian, modulo 65535; a long
+    integer has that in an instant. One flipped bit always changes it.
+    """
+    at = _checksum_offset(image)
+    words = int.from_bytes(image, "little") - (
+        int.from_bytes(image[at : at + 4], "little") << 8 * (at % 2)
+    )
+    # The carry never brings a sum back to zero, unless all words are.
+    return (words % 0xFFFF or 0xFFFF) + len(image)
+
+
+def with_checksum(image: bytes) -> bytes:
+    """`image` with the CheckSum that it should have. Raises BadPe."""
+    at = _checksum_offset(image)
+    return b"".join((image[:at], struct.pack("<I", checksum(image)), image[at + 4 :]))
+
+
+def stored_checksum(image: bytes) -> int:
+    """CheckSum as the header has it; 0 where nobody computed one. Raises BadPe."""
+    at = _checksum_offset(image)
+    return int.from_bytes(image[at : at + 4], "little")
+
+
+def _checksum_offset(image: bytes) -> int:
+    offset: int = _parse(image).OPTIONAL_HEADER.get_field_absolute_offset("CheckSum")
+    return offset
 
 
 def _align(value: int, alignment: int) -> int:

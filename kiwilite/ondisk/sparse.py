@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,6 +30,37 @@ def copy_sparse(source: Path, target: BinaryIO, offset: int) -> None:
             end = os.lseek(fd, position, os.SEEK_HOLE)
             while position < end:
                 position += _copy(fd, position, end - position, target.fileno(), offset + position)
+
+
+def data_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """What of a file is not a hole, as ranges (start, end) within the given one."""
+    while start < end:
+        try:
+            low = os.lseek(fd, start, os.SEEK_DATA)
+            high = os.lseek(fd, low, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end
+                return
+            low, high = start, end  # a block device, or a file system that cannot tell
+        if low >= end:
+            return
+        yield low, min(high, end)
+        start = high
+
+
+def data_blocks(fd: int, start: int, end: int, size: int) -> Iterator[tuple[int, bytes]]:
+    """Offset and content of all blocks with data in them.
+
+    Blocks have `size` bytes and stand at multiples of it, counted from `start`; the
+    last one is as short as `end` makes it.
+    """
+    done = start
+    for low, high in data_ranges(fd, start, end):
+        at = max(done, start + (low - start) // size * size)
+        while at < high:
+            yield at, os.pread(fd, min(size, end - at), at)
+            at += size
+        done = at
 
 
 def _copy(source: int, position: int, count: int, target: int, offset: int) -> int:

@@ -41,7 +41,12 @@ _SUPERBLOCK: Final = struct.Struct("<8sII16s32sIIQH6s256s")
 _SIGNATURE: Final = b"verity\0\0"
 _MAX_SALT: Final = 256
 _MAX_BLOCK_SIZE: Final = 65536
-_ALGORITHMS: Final = frozenset({"sha1", "sha224", "sha256", "sha384", "sha512"})
+_ALGORITHMS: Final = {
+    **{name: name for name in ("sha1", "sha224", "sha256", "sha384", "sha512")},
+    **{f"sha3-{bits}": f"sha3_{bits}" for bits in (224, 256, 384, 512)},
+    **{"blake2b-512": "blake2b", "blake2s-256": "blake2s"},
+}
+"""What the kernel and veritysetup call a hash → what hashlib calls it."""
 _READ_BYTES: Final = 1 << 20
 
 
@@ -132,7 +137,7 @@ class TreeShape:
     digest_distance: int = field(init=False)
 
     def __post_init__(self) -> None:
-        size = hashlib.new(self.superblock.algorithm).digest_size
+        size = hashlib.new(_ALGORITHMS[self.superblock.algorithm]).digest_size
         distance = 1 << (size - 1).bit_length()
         counts: list[int] = []
         below = self.superblock.data_blocks
@@ -177,12 +182,17 @@ class _Digester:
     __slots__ = ("_salted",)
 
     def __init__(self, superblock: VeritySuperblock) -> None:
-        self._salted = hashlib.new(superblock.algorithm, superblock.salt)
+        self._salted = hashlib.new(_ALGORITHMS[superblock.algorithm], superblock.salt)
 
     def __call__(self, block: bytes | memoryview) -> bytes:
         h = self._salted.copy()
         h.update(block)
         return h.digest()
+
+
+def digester(superblock: VeritySuperblock) -> Callable[[bytes | memoryview], bytes]:
+    """The function that gives the digest of a data block or hash block."""
+    return _Digester(superblock)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,10 @@ DEFAULT_EPOCH = 1735689600
 
 DEBIAN_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 
+LAYOUT = "layout"
+OVERLAY = "overlay-luks"
 DISK = "disk"
+BIOS_BOOT = "bios-boot"
 FACTORY_RESET = "factory-reset"
 RESET_SWITCH = "kiwilite.factory-reset"
 

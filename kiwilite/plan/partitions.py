@@ -16,9 +16,6 @@ ALIGNMENT = MIB
 GPT_ENTRIES = 128 * 128
 """Bytes of a partition entry array: 128 entries of 128 bytes."""
 
-OVERLAY_MINIMUM = 321 * MIB
-"""Smallest LUKS volume with authenticated encryption whose inside mkfs.xfs accepts (300 MiB)."""
-
 SizeKind = Literal["fixed", "content", "rest"]
 
 
@@ -93,6 +90,11 @@ def human_size(count: int) -> str:
     return f"{size:.1f} TiB"
 
 
+def partition_bytes(size: PartitionSize, content: int) -> int:
+    """What a partition of `size` gets for `content` bytes, except where it takes the rest."""
+    return round_up(max(content, size.bytes, 1), ALIGNMENT)
+
+
 def _needed(partition: Partition, measured: Mapping[str, int]) -> int:
     content = measured.get(partition.name, 0)
     if partition.size.kind == "fixed" and content > partition.size.bytes:
@@ -102,7 +104,7 @@ def _needed(partition: Partition, measured: Mapping[str, int]) -> int:
             where=partition.where,
             hint=f"make it at least {-(-content // MIB)} MiB",
         )
-    return round_up(max(content, partition.size.bytes, 1), ALIGNMENT)
+    return partition_bytes(partition.size, content)
 
 
 def layout(

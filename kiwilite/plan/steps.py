@@ -9,16 +9,23 @@ whatever can change a step's result stands here and nowhere else.
 from __future__ import annotations
 
 from kiwilite.plan.image_steps import (
+    BiosBoot,
     BootFiles,
     BootProfile,
     Disk,
     DiskFormat,
     Esp,
+    Fec,
     FileSystem,
+    HybridRow,
+    Layout,
+    LuksVolume,
     OverlayTarget,
     Squashfs,
+    TreePlace,
     Uki,
     Verity,
+    VerityMetadata,
     VerityTarget,
 )
 from kiwilite.plan.references import (
@@ -47,6 +54,7 @@ __all__ = [
     "LINE",
     "Account",
     "AptSource",
+    "BiosBoot",
     "BootFiles",
     "BootProfile",
     "Bootstrap",
@@ -54,8 +62,12 @@ __all__ = [
     "Disk",
     "DiskFormat",
     "Esp",
+    "Fec",
     "FetchBootstrap",
     "FileSystem",
+    "HybridRow",
+    "Layout",
+    "LuksVolume",
     "Output",
     "OverlayTarget",
     "PackBootstrap",
@@ -65,10 +77,12 @@ __all__ = [
     "Source",
     "Squashfs",
     "Step",
+    "TreePlace",
     "Uki",
     "UnpackArchive",
     "UnpackBootstrap",
     "Verity",
+    "VerityMetadata",
     "VerityTarget",
     "outputs_of",
     "plain",
@@ -83,11 +97,16 @@ Step = (
     | Packages
     | Customise
     | BootFiles
+    | BiosBoot
     | Squashfs
     | Verity
+    | Fec
+    | VerityMetadata
     | FileSystem
     | Uki
     | Esp
+    | Layout
+    | LuksVolume
     | Disk
     | DiskFormat
 )

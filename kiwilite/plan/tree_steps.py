@@ -127,6 +127,8 @@ class Customise:
     timezone: str | None
     hostname: str
     fstab: tuple[str, ...]
+    mount_points: tuple[str, ...]
+    """Of all partitions; the initrd mounts some of them before anything could make these."""
     uninstall: tuple[str, ...]
     delete: tuple[str, ...]
     image_sources: tuple[str, ...]
@@ -136,5 +138,7 @@ class Customise:
     script_network: bool
     factory_reset_entry: str | None
     """systemd-boot's name of the entry that resets the overlay; None without an overlay."""
+    lists_overlay: bool
+    """Whether the image has `kiwilite-overlay`."""
     seed: str
     epoch: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiwilite.description.model import Appliance, Repository, User
-from kiwilite.plan import disk as d
 from kiwilite.plan import steps as s
+from kiwilite.plan.mounts import fstab, mount_points
 from kiwilite.plan.nodes import FACTORY_RESET, Context, Node, has_loader, uki_name
 
 DISTRO = "distro:"
@@ -152,7 +152,8 @@ def _customise(context: Context) -> s.Customise:
         keytable=appliance.preferences.keytable,
         timezone=appliance.preferences.timezone,
         hostname=appliance.name,
-        fstab=_fstab(appliance),
+        fstab=fstab(appliance),
+        mount_points=mount_points(kind),
         uninstall=tuple(p.name for p in appliance.packages.uninstall),
         delete=tuple(p.name for p in appliance.packages.delete),
         image_sources=_image_sources(context),
@@ -162,22 +163,10 @@ def _customise(context: Context) -> s.Customise:
         factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower()
         if resettable
         else None,
+        lists_overlay=kind.overlay is not None,
         seed=context.seed,
         epoch=context.epoch,
     )
-
-
-def _fstab(appliance: Appliance) -> tuple[str, ...]:
-    """Writable partitions; what stands on dm-verity is mounted by the initrd."""
-    rows = []
-    for p in d.data_partitions(appliance.type):
-        if p.mountpoint and p.filesystem != d.SQUASHFS:
-            guid = d.partition_guid(appliance, p.name)
-            check = 2 if p.filesystem and p.filesystem.startswith("ext") else 0
-            rows.append(
-                f"PARTUUID={guid} {p.mountpoint} {p.filesystem} nosuid,nodev,noatime 0 {check}"
-            )
-    return tuple(rows)
 
 
 def _image_sources(context: Context) -> tuple[str, ...]:

@@ -242,6 +242,8 @@ def _open_disks(spec: MachineSpec, directory: Path) -> tuple[OpenedDisk, ...]:
     opened = []
     for index, disk in enumerate(spec.disks):
         found = disk.format or detect_format(disk.path)
+        if disk.write_log is not None:
+            disk.write_log.write_bytes(b"")  # QEMU opens it, but does not make it
         if disk.writes is Writes.DISCARDED:
             overlay = make_overlay(disk.path, directory / f"disk{index}.qcow2", found)
             opened.append(OpenedDisk(disk, overlay, "qcow2"))

@@ -123,28 +123,46 @@ def _disks(disks: tuple[OpenedDisk, ...]) -> list[str]:
     ]
 
 
+def _logged(node: str, below: dict[str, object], log: Path) -> dict[str, object]:
+    """The node `node` that logs what it passes on to the node `below`."""
+    # The log is of use after QEMU has ended well: the host's power cuts are not its concern.
+    file = {"driver": "file", "filename": str(log), "cache": {"no-flush": True}}
+    inner = {key: value for key, value in below.items() if key != "node-name"}
+    driver = {"driver": "blklogwrites", "node-name": node, "discard": "unmap"}
+    return {**driver, "file": inner, "log": file, "log-sector-size": 512}
+
+
 def _disk(index: int, opened: OpenedDisk) -> list[str]:
     node, sector = f"disk{index}", opened.disk.sector_size
     throw_away = opened.file != opened.disk.path
-    blockdev = _blockdev(
-        **{
-            "driver": opened.format,
-            "node-name": node,
-            "discard": "unmap",
-            "file": {"driver": "file", "filename": str(opened.file)},
-            # What ends with the machine need not survive the host's power cut.
-            "cache": {"no-flush": throw_away},
-        }
-    )
+    top: dict[str, object] = {
+        "driver": opened.format,
+        "node-name": node,
+        "discard": "unmap",
+        "file": {"driver": "file", "filename": str(opened.file)},
+        # What ends with the machine need not survive the host's power cut.
+        "cache": {"no-flush": throw_away},
+    }
+    if opened.disk.write_log is not None:
+        top = _logged(node, top, opened.disk.write_log)
     blocks = f"logical_block_size={sector},physical_block_size={sector}"
     device = {
         Bus.VIRTIO: f"virtio-blk-pci,serial={node},{blocks}",
         Bus.NVME: f"nvme,serial={node},{blocks}",
         Bus.AHCI: f"ide-hd,bus=ide.{index},serial={node}",
-        Bus.USB: f"usb-storage,bus=xhci.0,serial={node},{blocks}",
+        Bus.USB: f"scsi-hd,bus={node}-usb.0,serial={node},{blocks}",
     }[opened.disk.bus]
+    if opened.disk.write_log is not None and opened.disk.bus is Bus.VIRTIO:
+        # QEMU 7.2's log is garbled by a command to write zeros while others are on their way.
+        device += ",discard=off,write-zeroes=off"
+    # Not usb-storage: firmware sees sectors of 512 there, whatever the disk has.
+    bridge = ["-device", f"usb-bot,bus=xhci.0,serial={node},id={node}-usb"]
     # A kernel to boot directly has boot index 0.
-    return [*blockdev, "-device", f"{device},drive={node},bootindex={index + 1}"]
+    return [
+        *_blockdev(**top),
+        *(bridge if opened.disk.bus is Bus.USB else []),
+        *("-device", f"{device},drive={node},bootindex={index + 1}"),
+    ]
 
 
 def _tpm(descriptor: int | None) -> list[str]:

@@ -45,13 +45,18 @@ class SerialPort(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A disk of the machine; `format` None: found by looking at the file."""
+    """A disk of the machine; `format` None: found by looking at the file.
+
+    `write_log`: a file that gets every write and flush of the guest, in the order they
+    were completed, in the format of the kernel's dm-log-writes; what it had is lost.
+    """
 
     path: Path
     format: ImageFormat | None = None
     bus: Bus = Bus.VIRTIO
     sector_size: SectorSize = 512
     writes: Writes = Writes.TO_IMAGE
+    write_log: Path | None = None
 
     def __post_init__(self) -> None:
         if self.sector_size == 4096 and self.bus is Bus.AHCI:
@@ -66,8 +71,8 @@ class Disk:
 class MachineSpec:
     """A machine of x86-64 architecture.
 
-    `image` with `image_format`, `disk_bus`, `sector_size` and `writes` is the
-    disk it boots from; `kernel`, `initrd` and `cmdline` boot a kernel directly.
+    `image` with `image_format`, `disk_bus`, `sector_size`, `writes` and `write_log` is
+    the disk it boots from; `kernel`, `initrd` and `cmdline` boot a kernel directly.
     Sizes: `memory_mib` in MiB, `sector_size` in bytes. `ssh_port` is a TCP port
     of the host's loopback interface that leads to port 22 of the guest.
     `variables` is the file that keeps the UEFI variables from boot to boot, and
@@ -87,6 +92,7 @@ class MachineSpec:
     disk_bus: Bus = Bus.VIRTIO
     sector_size: SectorSize = 512
     writes: Writes = Writes.TO_IMAGE
+    write_log: Path | None = None
     extra_disks: tuple[Disk, ...] = ()
     variables: Path | None = None
     tpm: Path | None = None
@@ -110,7 +116,14 @@ class MachineSpec:
         """All disks in order, the one to boot from first."""
         if self.image is None:
             return self.extra_disks
-        boot = Disk(self.image, self.image_format, self.disk_bus, self.sector_size, self.writes)
+        boot = Disk(
+            self.image,
+            self.image_format,
+            self.disk_bus,
+            self.sector_size,
+            self.writes,
+            self.write_log,
+        )
         return (boot, *self.extra_disks)
 
 

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 from pathlib import Path
@@ -15,8 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kiwilite.boot.uki import Uki, UkiProfile, assemble
 from kiwilite.build.job import Job
 from kiwilite.build.stages import esp
+from kiwilite.errors import StageFailed
+from kiwilite.ondisk import grub, grub_menu, pe
 from kiwilite.plan.esp import fat_for, least_size
 from kiwilite.plan.image_steps import Esp
 from kiwilite.plan.partitions import MIB, DoesNotFit
@@ -31,7 +35,7 @@ UKI, LOADER = "EFI/Linux/image-1.0.0.efi", "EFI/BOOT/BOOTX64.EFI"
 EPOCH = 1754697600
 
 
-def step(fixed: int | None = None) -> Esp:
+def step(fixed: int | None = None, sector: int = 512, *, bios: bool = False) -> Esp:
     return Esp(
         uki=Output("uki"),
         boot=Output("boot"),
@@ -43,23 +47,34 @@ def step(fixed: int | None = None) -> Esp:
         volume_id=0x12345678,
         where="appliance.kiwi:28:9",
         epoch=EPOCH,
+        sector_size=sector,
+        bios=bios,
     )
 
 
 def made(
-    base: Path, uki: int, loader: int, fixed: int | None = None, *, built_at: int = 1_800_000_000
+    base: Path,
+    uki: int | bytes,
+    loader: int,
+    fixed: int | None = None,
+    *,
+    built_at: int = 1_800_000_000,
+    sector: int = 512,
+    bios: bool = False,
 ) -> Path:
-    """Run the stage over files of these sizes; the image."""
+    """Run the stage over files of these sizes, or this UKI; the image."""
     for folder in ("uki", "boot", "out", "scratch"):
         (base / folder).mkdir()
-    noise = random.Random(uki + loader)
-    (base / "uki/uki.efi").write_bytes(noise.randbytes(uki))
+    noise = random.Random(loader)
+    piece = b"" if isinstance(uki, bytes) else noise.randbytes(min(uki, 48 * MIB))
+    content = uki if isinstance(uki, bytes) else (piece * (1 + uki // (48 * MIB)))[:uki]
+    (base / "uki/uki.efi").write_bytes(content)
     (base / "boot/systemd-boot.efi").write_bytes(noise.randbytes(loader))
     for path in (base / "uki/uki.efi", base / "boot/systemd-boot.efi"):
         os.utime(path, (built_at, built_at))
     outputs = {"uki": base / "uki", "boot": base / "boot"}
     job = Job("ESP", base / "out", base / "scratch", base / "log", outputs, {}, base / "cache", {})
-    esp.run(step(fixed), job)
+    esp.run(step(fixed, sector, bios=bios), job)
     return base / "out/image"
 
 
@@ -68,7 +83,7 @@ def read(image: Path, name: str) -> bytes:
     return done.stdout
 
 
-def check(base: Path, image: Path) -> None:
+def check(base: Path, image: Path, sector: int = 512) -> None:
     """Contents as they were, and no complaint of fsck about kind, tables or clusters."""
     assert read(image, UKI) == (base / "uki/uki.efi").read_bytes()
     assert read(image, LOADER) == (base / "boot/systemd-boot.efi").read_bytes()
@@ -77,7 +92,7 @@ def check(base: Path, image: Path) -> None:
         ["fsck.vfat", "-n", "-v", image], capture_output=True, text=True, check=False
     )
     assert checked.returncode == 0, checked.stdout
-    bits = fat_for(image.stat().st_size)
+    bits = fat_for(image.stat().st_size, sector)
     assert f"{bits} bit entries" in checked.stdout or f"{bits}-bit" in checked.stdout.replace(
         " bit", "-bit"
     )
@@ -143,3 +158,66 @@ def test_every_time_stamp_is_the_description_s(tmp_path: Path, folder: str) -> N
     dates = re.findall(r"\d{4}-\d{2}-\d{2} +\d+:\d+", listing.stdout)
     assert len(dates) == 3
     assert {d.split()[0] for d in dates} == {"2025-08-09"}
+
+
+def geometry_of(image: Path) -> tuple[int, int]:
+    """Bytes of a sector and sectors of a cluster, from the boot sector."""
+    sector, cluster = struct.unpack_from("<HB", image.read_bytes()[:512], 11)
+    return sector, cluster
+
+
+@pytest.mark.parametrize("size", [10_000, 20 * MIB, 255 * MIB, 260 * MIB])
+def test_for_sectors_of_4096_the_fat_has_them_too(tmp_path: Path, size: int) -> None:
+    image = made(tmp_path, size, 50_000, sector=4096)
+    assert image.stat().st_size == least_size([size, 50_000, 60], 4096)
+    assert geometry_of(image) == (4096, 1)
+    check(tmp_path, image, 4096)
+
+
+def made_up_stub() -> bytes:
+    """An EFI image that does nothing, with room for sections and a stub's word of its version."""
+    headers = 0x600
+    dos = b"MZ".ljust(60, b"\0") + struct.pack("<I", 64)
+    coff = struct.pack("<HHIIIHH", 0x8664, 1, 0, 0, 0, 240, 0x206)
+    optional = struct.pack(
+        "<HBBIIIIIQIIHHHHHHIIIIHHQQQQII",
+        *(0x20B, 0, 0, 0x200, 0x200, 0, 0x1000, 0x1000, 0x140000000, 0x1000, 0x200),
+        *(0, 0, 0, 0, 0, 0, 0, 0x2000, headers, 0, 10, 0x160, 0, 0, 0, 0, 0, 16),
+    ).ljust(240, b"\0")
+    text = struct.pack("<8sIIII12sI", b".text", 10, 0x1000, 0x200, headers, bytes(12), pe.CODE)
+    raw = (dos + b"PE\0\0" + coff + optional + text).ljust(headers, b"\0") + bytes(0x200)
+    said = b"#### LoaderInfo: systemd-stub 257.13 ####\0"
+    return pe.append(raw, [pe.Section(".sdmagic", said)])
+
+
+def uki_with(linux: bytes, initrd: bytes, *cmdlines: str) -> bytes:
+    profiles = tuple(UkiProfile(f"p{n}", f"Entry {n}", line) for n, line in enumerate(cmdlines))
+    return assemble(made_up_stub(), Uki(linux, initrd, b"ID=debian\n", "6.12.1-amd64", profiles))
+
+
+def test_for_a_bios_kernel_and_initrd_stand_beside_the_uki_as_they_are_in_it(
+    tmp_path: Path,
+) -> None:
+    noise = random.Random(1)
+    linux, initrd = made_up_stub() + noise.randbytes(1_000_001), noise.randbytes(2_000_003)
+    content = uki_with(linux, initrd, "console=ttyS0 roothash=ab", "roothash=ab reset")
+    image = made(tmp_path, content, 50_000, bios=True)
+    check(tmp_path, image)
+    assert read(image, grub.LINUX_FILE) == linux
+    assert read(image, grub.INITRD_FILE) == initrd
+    assert grub_menu.read(read(image, grub.MENU_FILE).decode()) == (
+        grub_menu.MenuEntry("p0", "Entry 0", "console=ttyS0 roothash=ab"),
+        grub_menu.MenuEntry("p1", "Entry 1", "roothash=ab reset"),
+    )
+
+
+def test_the_copies_for_a_bios_are_counted_into_the_size(tmp_path: Path) -> None:
+    content = uki_with(made_up_stub() + bytes(4 * MIB), bytes(6 * MIB), "roothash=ab")
+    image = made(tmp_path, content, 50_000, bios=True)
+    assert image.stat().st_size >= len(content) + 10 * MIB
+    check(tmp_path, image)
+
+
+def test_a_command_line_that_grub_would_change_ends_the_build(tmp_path: Path) -> None:
+    with pytest.raises(StageFailed, match="backslash"):
+        made(tmp_path, uki_with(made_up_stub(), b"initrd", "a=\\n"), 50_000, bios=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from opened_image import cut_out
+from opened_volume import decrypted, is_clean, opens
 
 import kiwilite
 from kiwilite.ondisk import gpt
@@ -194,3 +197,26 @@ def test_a_second_time_the_user_has_nothing_to_do(user: User, by_user: Path) -> 
     done = user.run(user.home / "venv/bin/python", "-m", "kiwilite", *ARGUMENTS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("nothing to do")
+
+
+def test_the_user_s_build_encrypts_an_overlay_without_a_device(
+    user: User, by_user: Path, tmp_path: Path
+) -> None:
+    """With most of the steps in the user's store already: the one that encrypts has no root."""
+    file = user.checkout / "descriptions/x86/appliance.kiwi"
+    old = file.read_text()
+    assert 'provisioning="firstboot"' in old
+    new = re.sub("<luksformat>.*</luksformat>", "", old, flags=re.DOTALL)
+    file.write_text(new.replace('provisioning="firstboot"', 'provisioning="build"'))
+    target = user.home / "encrypted"
+    try:
+        done = user.run(
+            *(user.home / "venv/bin/python", "-m", "kiwilite", *ARGUMENTS),
+            *("--target-dir", target),
+        )
+    finally:
+        file.write_text(old)
+    assert done.returncode == 0, done.stderr
+    volume = cut_out(next(target.glob("*.raw")), "p.lxroot", tmp_path / "volume")
+    assert opens(volume, b"insecure")
+    assert is_clean(decrypted(volume, b"insecure", tmp_path / "xfs"))

@@ -9,6 +9,7 @@ import pytest
 
 from kiwilite import errors
 from kiwilite.description.load import load
+from kiwilite.description.vocabulary import vocabulary
 from kiwilite.plan.compile import compile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,6 +51,30 @@ def test_the_example_compiles(tmp_path: Path) -> None:
     appliance, _ = load(example(tmp_path), arch="x86_64")
     plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="0", mirrors={})
     assert [p.name for p in plan.partitions][-2:] == ["p.lxreadonly", "p.lxroot"]
+
+
+def test_the_storage_that_is_shown_is_correct_and_compiles(tmp_path: Path) -> None:
+    description = example(tmp_path) / "appliance.kiwi"
+    shown = README.split("### Storage")[1].split("```xml\n")[1].split("```")[0]
+    text = re.sub(r"<type .*</type>", lambda _: shown, description.read_text(), flags=re.DOTALL)
+    description.write_text(text)
+    for name in ("passphrase", "recovery"):
+        (tmp_path / name).write_text("secret")
+    appliance, found = load(tmp_path, arch="x86_64")
+    assert [p.code for p in found if p.severity != "note"] == ["KL0602", "KL0601", "KL0601"]
+    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="0", mirrors={})
+    names = [p.name for p in plan.partitions]
+    assert names[-3:] == ["p.lxreadonly", "p.lxreadonly-verity", "p.lxroot"]
+    assert "tools-verity" in names
+
+
+def test_every_addition_to_the_language_is_in_the_table() -> None:
+    table = README.split("## Additions to KIWI")[1].split("\n## ")[0]
+    for form in vocabulary().elements.values():
+        for attribute in form.attributes.values():
+            if attribute.doc.startswith("kiwilite's own"):
+                written = rf'<{form.name} [^>]*\b{attribute.name}="'
+                assert re.search(written, table), f"{form.name}@{attribute.name}"
 
 
 def test_the_table_of_exit_statuses_has_those_of_the_code() -> None:

@@ -106,7 +106,11 @@ def test_every_shell_file_passes_shellcheck() -> None:
 
 def test_the_list_of_shell_files_has_those_the_image_runs() -> None:
     listed = set(shell_files())
-    folders = ("kiwilite/boot/initrd_files", "kiwilite/build/image_files")
+    folders = (
+        "kiwilite/boot/initrd_files",
+        "kiwilite/boot/dracut_module",
+        "kiwilite/build/image_files",
+    )
     wanted = {str(p.relative_to(ROOT)) for f in folders for p in (ROOT / f).iterdir()}
     wanted |= {str(p.relative_to(ROOT)) for p in (ROOT / "descriptions").glob("*/*.sh")}
     assert {".ci/run", "scripts/setup", *wanted} <= listed

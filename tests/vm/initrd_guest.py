@@ -7,6 +7,7 @@ kernel to init is real.
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import os
@@ -16,18 +17,20 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from uuid import UUID
 
 from tiny_guest import cache_directory
+from verity_partition import write_verity
 
 from kiwilite.boot import initrd
 from kiwilite.boot.mark import provisioning_mark
-from kiwilite.boot.policy import OverlayVolume, Policy, VerityDevice
-from kiwilite.vm.machine import Firmware, Machine, MachineSpec, start
+from kiwilite.boot.policy import Policy, Volume
+from kiwilite.vm.machine import Disk, Firmware, Machine, MachineSpec, start
 
 MIB = 1024 * 1024
 EPOCH = 1_700_000_000
@@ -35,6 +38,7 @@ PACKAGES = (
     "base-files",
     "busybox-static",
     "cryptsetup-bin",
+    "e2fsprogs",
     "kmod",
     "linux-image-cloud-amd64",
     "util-linux",
@@ -44,14 +48,19 @@ PACKAGES = (
 ROOT_PARTUUID = UUID("11111111-2222-4333-8444-000000000001")
 DATA_PARTUUID = UUID("11111111-2222-4333-8444-000000000002")
 OVERLAY_PARTUUID = UUID("11111111-2222-4333-8444-000000000003")
+HOME_PARTUUID = UUID("11111111-2222-4333-8444-000000000004")
+PLAIN_PARTUUID = UUID("11111111-2222-4333-8444-000000000005")
 VOLUME_ID = UUID("abcdef01-2345-4678-9abc-def012345678")
+HOME_ID = UUID("abcdef01-2345-4678-9abc-def012345679")
 KEY = b"insecure"
 
 # byte offset and size of the partitions
 ROOT = (1 * MIB, 32 * MIB)
 DATA = (33 * MIB, 4 * MIB)
-OVERLAY = (40 * MIB, 352 * MIB)
-DISK_BYTES = 394 * MIB
+HOME = (40 * MIB, 48 * MIB)
+PLAIN = (88 * MIB, 16 * MIB)
+OVERLAY = (104 * MIB, 352 * MIB)
+DISK_BYTES = 458 * MIB
 
 FORMAT = (
     ("--cipher", "aegis128-random"),
@@ -79,11 +88,14 @@ read -r cmdline </proc/cmdline
 for word in $cmdline; do
     case $word in
     note=*) echo "note: ${word#note=}" >/etc/note && sync ;;
+    run=*) sh "/usr/sbin/${word#run=}" ;;
+    do=*) busybox echo "${word#do=}" | busybox base64 -d >/run/do; sh /run/do 2>&1 ;;
     inspect)
         printf insecure | cryptsetup open --key-file - /dev/vda3 luks
         mount -t xfs /dev/mapper/luks /mnt && umount /mnt # its log is empty now
         blkid -p /dev/mapper/luks >/dev/null; echo "blkid: $?"
-        xfs_repair -n /dev/mapper/luks >/dev/null 2>&1; echo "xfs_repair: $?"
+        xfs_repair -n /dev/mapper/luks >/run/repair 2>&1; echo "xfs_repair: $?"
+        cat /run/repair
         ;;
     esac
 done
@@ -155,6 +167,12 @@ class Outcome:
         return match.group(1).strip()
 
 
+def refused(outcome: Outcome, because: str) -> bool:
+    """It failed for this reason, and neither init nor a shell got control."""
+    assert f"FAILED: {because}" in outcome.text, outcome.text
+    return not outcome.reached_init and not outcome.was_given_a_shell
+
+
 @dataclass(frozen=True, slots=True)
 class Appliance:
     """A kernel, the large archive, a policy and a disk."""
@@ -165,6 +183,8 @@ class Appliance:
     disk: Path
     blob: bytes
     key: bytes = KEY
+    extra_disks: tuple[Disk, ...] = ()
+    tpm: Path | None = None
 
     @property
     def root_hash(self) -> str:
@@ -180,7 +200,9 @@ class Appliance:
         return replace(self, policy=replace(self.policy, **changes))  # type: ignore[arg-type]
 
     @contextmanager
-    def start(self, *words: str, roothash: str | None = None) -> Iterator[Machine]:
+    def start(
+        self, *words: str, roothash: str | None = None, write_log: Path | None = None
+    ) -> Iterator[Machine]:
         """Start the kernel with these words on its command line."""
         image = self.disk.with_suffix(".initrd")
         image.write_bytes(initrd.policy_archive(self.policy, self.key, epoch=EPOCH) + self.archive)
@@ -195,12 +217,17 @@ class Appliance:
             cmdline=line,
             firmware=Firmware.BIOS,
             memory_mib=1024,
+            write_log=write_log,
+            extra_disks=self.extra_disks,
+            tpm=self.tpm,
         )
         with start(spec) as machine:
             yield machine
 
-    def boot(self, *words: str, roothash: str | None = None) -> Outcome:
-        """Boot until the guest powers off, or the hook has failed."""
+    def boot(self, *words: str, roothash: str | None = None, do: str = "") -> Outcome:
+        """Boot until the guest powers off, or the hook has failed; init runs the commands `do`."""
+        if do:
+            words = (*words, "do=" + base64.b64encode(do.encode()).decode())
         begin = time.monotonic()
         with self.start(*words, roothash=roothash) as machine:
             console = machine.console
@@ -281,25 +308,28 @@ class Appliance:
                 self.flip_bit(start + (8 + section * 264 + 8 + block * 8) * 512 + 100)
 
 
-def make_appliance(directory: Path) -> Appliance:
-    """The appliance with a disk as it comes from the factory."""
+def make_appliance(directory: Path, scripts: Mapping[str, str] | None = None) -> Appliance:
+    """The appliance with a disk as it comes from the factory; run=NAME runs one of `scripts`."""
     tree = debian_tree()
     version = _kernel_version(tree)
-    raw = initrd.build(tree, version, epoch=EPOCH)
+    modules = (*initrd.REQUIRED_MODULES, "ext4")
+    raw = initrd.build(tree, version, epoch=EPOCH, required=modules, programs=initrd.PROGRAMS)
     archive = subprocess.run(["zstd", "-9", "-c"], input=raw, capture_output=True, check=True)
     blob = random.Random(1).randbytes(256 * 1024)
     root = _make_root(tree, version, directory / "root", blob)
+    for name, script in (scripts or {}).items():
+        (root / "usr/sbin" / name).write_text(script)
     data = directory / "data"
     data.mkdir()
     (data / "file").write_bytes(b"data in a verified partition\n" * 1000)
     disk = directory / "disk.raw"
     _make_table(disk)
     devices = (
-        _write_verity(disk, "verityRoot", ROOT_PARTUUID, ROOT, "/", root, directory),
-        _write_verity(disk, "data", DATA_PARTUUID, DATA, "/data", data, directory),
+        write_verity(disk, "verityRoot", ROOT_PARTUUID, ROOT, "/", root, directory),
+        write_verity(disk, "data", DATA_PARTUUID, DATA, "/data", data, directory),
     )
-    volume = OverlayVolume("luks", OVERLAY_PARTUUID, VOLUME_ID, "xfs", FORMAT)
-    policy = Policy("tiny", "1.0", devices, volume, (), "reboot")
+    volume = Volume("luks", OVERLAY_PARTUUID, VOLUME_ID, "xfs")
+    policy = Policy("tiny", "1.0", devices, (volume,), (), "reboot", FORMAT)
     kernel = tree / f"boot/vmlinuz-{version}"
     appliance = Appliance(kernel, archive.stdout, policy, disk, blob)
     appliance.write(OVERLAY[0], provisioning_mark(VOLUME_ID))
@@ -308,12 +338,16 @@ def make_appliance(directory: Path) -> Appliance:
 
 def _make_root(tree: Path, version: str, root: Path, blob: bytes) -> Path:
     """The initrd's own programs make a root file system that can tell what it sees."""
-    for name in ("dev", "proc", "sys", "run", "etc", "data", "mnt", "tmp"):
+    for name in ("dev", "proc", "sys", "run", "etc", "data", "home", "mnt", "plain", "tmp", "var"):
         (root / name).mkdir(parents=True)
-    programs = (*initrd.PROGRAMS, "blkid", "xfs_repair")
+    (root / "tmp").chmod(0o1777)
+    for name in ("home", "plain", "var"):
+        (root / name / "welcome").write_text(f"made with the image, {name}\n")
+    (root / "home/welcome").chmod(0o640)
+    programs = (*initrd.PROGRAMS, "blkid", "dd", "xfs_io", "xfs_repair")
     for entry in initrd.collect(tree, version, programs=programs):
         path = root / entry.path
-        if "lib/modules" in entry.path or entry.path in ("init", "kiwilite-root"):
+        if entry.path in ("init", "kiwilite-root"):
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
         if stat.S_ISLNK(entry.mode):
@@ -321,6 +355,10 @@ def _make_root(tree: Path, version: str, root: Path, blob: bytes) -> Path:
         elif stat.S_ISREG(entry.mode):
             path.write_bytes(entry.data)
             path.chmod(stat.S_IMODE(entry.mode))
+    for applet in ("df", "id", "touch"):
+        (root / "usr/bin" / applet).symlink_to("busybox")
+    listing = resources.files("kiwilite.build") / "image_files" / "kiwilite-overlay"
+    (root / "usr/sbin/kiwilite-overlay").write_bytes(listing.read_bytes())
     script = root / "usr/sbin/init"
     script.write_text(_INIT)
     script.chmod(0o755)
@@ -332,40 +370,11 @@ def _make_table(disk: Path) -> None:
     with disk.open("wb") as file:
         file.truncate(DISK_BYTES)
     lines = ["label: gpt", "unit: sectors"]
-    for (offset, size), uuid in (
-        (ROOT, ROOT_PARTUUID), (DATA, DATA_PARTUUID), (OVERLAY, OVERLAY_PARTUUID)
-    ):  # fmt: skip
-        lines.append(f"start={offset // 512}, size={size // 512}, uuid={uuid}")
+    rows = (
+        (ROOT, ROOT_PARTUUID), (DATA, DATA_PARTUUID), (OVERLAY, OVERLAY_PARTUUID),
+        (HOME, HOME_PARTUUID), (PLAIN, PLAIN_PARTUUID),
+    )  # fmt: skip
+    for number, ((offset, size), uuid) in enumerate(rows, 1):
+        lines.append(f"{number} : start={offset // 512}, size={size // 512}, uuid={uuid}")
     table = "\n".join(lines) + "\n"
     subprocess.run(["sfdisk", "--quiet", disk], input=table, text=True, check=True)
-
-
-def _write_verity(
-    disk: Path,
-    mapping: str,
-    partuuid: UUID,
-    place: tuple[int, int],
-    mountpoint: str,
-    source: Path,
-    directory: Path,
-) -> VerityDevice:
-    """A squashfs of `source` with its hash tree behind it, by the reference tools."""
-    image = directory / f"{mapping}.img"
-    subprocess.run(
-        ["mksquashfs", source, image, "-quiet", "-no-progress", "-comp", "zstd", "-all-root"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    size = -(-image.stat().st_size // 4096) * 4096
-    os.truncate(image, size)
-    shown = subprocess.run(
-        ["veritysetup", "format", f"--hash-offset={size}", image, image],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
-    root_hash = re.search(r"Root hash:\s+(\S+)", shown)
-    assert root_hash
-    assert image.stat().st_size <= place[1]
-    with disk.open("r+b") as file:
-        file.seek(place[0])
-        file.write(image.read_bytes())
-    return VerityDevice(mapping, partuuid, root_hash.group(1), size, mountpoint, "squashfs")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from uuid import UUID
 
 import pytest
-from initrd_guest import MIB, OVERLAY, ROOT, VOLUME_ID, Appliance, Outcome, make_appliance
+from initrd_guest import MIB, OVERLAY, ROOT, VOLUME_ID, Appliance, Outcome, refused
 
 from kiwilite.boot.mark import mark_line, provisioning_mark
 
@@ -18,41 +16,6 @@ pytestmark = pytest.mark.vm
 
 OTHER_ID = UUID("00000000-0000-4000-8000-00000000dead")
 LAST_BLOCK = OVERLAY[0] + OVERLAY[1] - 4096
-
-
-@pytest.fixture(scope="session")
-def factory(tmp_path_factory: pytest.TempPathFactory) -> Appliance:
-    """The appliance with a disk that was never booted."""
-    for tool in ("mmdebstrap", "mksquashfs", "veritysetup", "cryptsetup", "sfdisk", "zstd"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"needs {tool}")
-    return make_appliance(tmp_path_factory.mktemp("appliance"))
-
-
-@pytest.fixture(scope="session")
-def first_boot(
-    factory: Appliance, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Appliance, Outcome]:
-    """A disk after its first boot, in which a note was left, and what that boot showed."""
-    appliance = factory.copy(tmp_path_factory.mktemp("provisioned"))
-    return appliance, appliance.boot("note=kept")
-
-
-@pytest.fixture
-def fresh(factory: Appliance, tmp_path: Path) -> Appliance:
-    return factory.copy(tmp_path)
-
-
-@pytest.fixture
-def used(first_boot: tuple[Appliance, Outcome], tmp_path: Path) -> Appliance:
-    assert first_boot[1].reached_init, first_boot[1].text
-    return first_boot[0].copy(tmp_path)
-
-
-def refused(outcome: Outcome, because: str) -> bool:
-    """It failed for this reason, and neither init nor a shell got control."""
-    assert f"FAILED: {because}" in outcome.text, outcome.text
-    return not outcome.reached_init and not outcome.was_given_a_shell
 
 
 def test_first_boot_provisions_the_volume_and_reaches_init(

@@ -15,8 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import reference_ssh
 import tamper
 from reference_image import PASSWORD, Boot, ReferenceImage, boot_again, log_in
+from reference_ssh import Acceptance
 
 from kiwilite.vm import ssh
 from kiwilite.vm.machine import Machine, MachineSpec, free_port, make_overlay, start
@@ -60,10 +62,6 @@ WRITE_MANY_FILES = (
     "mkdir /var/lib/many && cd /var/lib/many && for d in $(seq 30); do mkdir $d && "
     "for f in $(seq 20); do echo text >$d/$f; done; done && sync"
 )
-OVER_SSH = {
-    "ssh: who": "id -un; pwd",
-    "ssh: become root": f"echo {PASSWORD} | sudo -S -p '' id -un",
-}
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +88,7 @@ def first_boot(machine: Machine) -> Boot:
     assert machine.spec.ssh_port
     account = ssh.Account("admin", PASSWORD, machine.spec.ssh_port)
     ssh.wait_until_reachable(account, 180)
-    remote = {name: ssh.run(account, command, 180) for name, command in OVER_SSH.items()}
-    return replace(boot, answers={**boot.answers, **remote})
+    return replace(boot, answers={**boot.answers, **reference_ssh.ask(account)})
 
 
 @pytest.fixture(scope="module")
@@ -270,8 +267,14 @@ def test_each_device_makes_its_own_identity(
 
 
 def test_admin_can_log_in_over_ssh_and_become_root(first_boot: Boot) -> None:
-    assert first_boot.said("ssh: who") == "admin\n/home/admin\n"
+    assert first_boot.said("ssh: id") == "admin\n/home/admin\n"
     assert first_boot.said("ssh: become root") == "root\n"
+
+
+@pytest.mark.parametrize("test", reference_ssh.ACCEPTANCE, ids=lambda test: test.command)
+def test_an_acceptance_test_holds_over_ssh(first_boot: Boot, test: Acceptance) -> None:
+    answer = first_boot.answers[f"ssh: {test.command}"]
+    assert test.wrong(answer) == [], answer.output
 
 
 ## The second boot

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 from kiwilite.boot import initrd
+from kiwilite.boot.modules import closure, hash_modules, read_index
+from kiwilite.build.dracut import build_initrd
 from kiwilite.build.job import Job
 from kiwilite.build.tree import inside
 from kiwilite.errors import StageFailed
@@ -29,17 +31,47 @@ def run(step: BootFiles, job: Job) -> None:
     if step.with_loader:
         _copy_efi(tree, f"systemd-boot{suffix}.efi", job.out / "systemd-boot.efi")
     archive = job.scratch / "initrd.cpio"
-    programs = [p for p in initrd.PROGRAMS if p in wanted_programs(step)]
-    raw = initrd.build(tree, version, epoch=step.epoch, programs=programs, unzstd=_unzstd)
-    archive.write_bytes(raw)
+    archive.write_bytes(_archive(step, job, tree, version))
     target = job.out / "initrd"
     job.run(["zstd", "--quiet", f"-{ZSTD_LEVEL}", "--no-check", archive, "-o", target])
 
 
+def _archive(step: BootFiles, job: Job, tree: Path, version: str) -> bytes:
+    """The initrd, uncompressed, made by kiwilite or by the image's own dracut."""
+    programs = [p for p in initrd.PROGRAMS if p in wanted_programs(step)]
+    index = read_index(tree, version)
+    required = [*initrd.REQUIRED_MODULES, *hash_modules(index, step.hash_algorithm)]
+    if "mkfs.ext4" in programs:
+        required.append("ext4")
+    if step.initrd_system == "kiwilite":
+        return initrd.build(
+            tree, version, epoch=step.epoch, required=required, programs=programs, unzstd=_unzstd
+        )
+    return build_initrd(
+        job,
+        tree,
+        version,
+        programs=programs,
+        modules=closure(index, required, initrd.OPTIONAL_MODULES),
+        configuration=[job.source(folder) for folder in step.dracut_configuration],
+        epoch=step.epoch,
+    )
+
+
+GROWERS = {"xfs": "xfs_growfs", "ext4": "resize2fs"}
+
+
 def wanted_programs(step: BootFiles) -> set[str]:
-    """Programs of the initrd; a tool that makes file systems only where there is one to make."""
+    """Programs of the initrd; tools for file systems only where there is something to do."""
     makers = {name for name in initrd.PROGRAMS if name.startswith("mkfs.")}
-    return (set(initrd.PROGRAMS) - makers) | {f"mkfs.{step.overlay_filesystem}"}
+    programs = set(initrd.PROGRAMS) - makers - set(GROWERS.values()) - {"cp"}
+    filesystems = {step.overlay_filesystem, *step.filesystems} - {None}
+    programs |= {f"mkfs.{name}" for name in filesystems}
+    if step.filesystems:
+        programs.add("cp")
+    if step.grows and step.overlay_filesystem in GROWERS:
+        programs.add(GROWERS[step.overlay_filesystem])
+    return programs
 
 
 def kernel_version(tree: Path) -> str:

@@ -84,8 +84,8 @@ def _set_up_system(tree: Path, step: Customise) -> None:
         before = fstab.read_text() if fstab.exists() else ""
         kept = [line for line in before.splitlines() if line and not line.startswith("#")]
         _write(tree, "/etc/fstab", "".join(f"{line}\n" for line in [*kept, *step.fstab]))
-        for line in step.fstab:
-            inside(tree, line.split()[1]).mkdir(parents=True, exist_ok=True)
+    for folder in step.mount_points:
+        inside(tree, folder).mkdir(parents=True, exist_ok=True)
     append = inside(tree, "/etc/fstab.append")
     if append.exists():
         with inside(tree, "/etc/fstab").open("a") as stream:
@@ -94,6 +94,9 @@ def _set_up_system(tree: Path, step: Customise) -> None:
     if step.image_sources:
         text = "".join(f"{line}\n" for line in step.image_sources)
         _write(tree, "/etc/apt/sources.list.d/image.list", text)
+    if step.lists_overlay:
+        command = (IMAGE_FILES / "kiwilite-overlay").read_text()
+        _write(tree, "/usr/sbin/kiwilite-overlay", command, 0o755)
     if step.factory_reset_entry:
         command = (IMAGE_FILES / "kiwilite-factory-reset").read_text()
         _write(tree, "/usr/sbin/kiwilite-factory-reset", command, 0o755)

@@ -2,41 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 from kiwilite.boot.mark import provisioning_mark
+from kiwilite.build.geometry import (
+    BLOCK,
+    content_bytes,
+    content_files,
+    read_geometry,
+    tail_files,
+    write_geometry,
+)
 from kiwilite.build.job import Job
 from kiwilite.errors import StageFailed
-from kiwilite.ondisk import gpt, mbr
-from kiwilite.ondisk.sparse import copy_sparse
-from kiwilite.plan.disk import TYPE_ESP
-from kiwilite.plan.image_steps import Disk
-from kiwilite.plan.partitions import Geometry, layout, round_up
-
-BLOCK = 4096
-MBR_ESP, MBR_LINUX = 0xEF, 0x83
+from kiwilite.ondisk import gpt, grub, mbr, seal
+from kiwilite.ondisk.sparse import copy_sparse, data_blocks
+from kiwilite.plan.disk import LEGACY
+from kiwilite.plan.image_steps import Disk, HybridRow
+from kiwilite.plan.partitions import Geometry, round_up
 
 
 def run(step: Disk, job: Job) -> None:
     """Fill `disk.raw` and `geometry.json`."""
-    files = {
-        name: [path for o in outputs for path in _files_of(job.read(o))]
-        for name, outputs in step.contents
-    }
-    measured = {
-        name: sum(round_up(p.stat().st_size, BLOCK) for p in paths) for name, paths in files.items()
-    }
-    geometry = layout(
-        step.partitions,
-        measured,
-        disk_size=step.size,
-        extra=step.extra,
-        unpartitioned=step.unpartitioned,
-        sector_size=step.sector_size,
-        where=step.where,
-    )
+    geometry = read_geometry(job.read(step.layout), step.partitions)
+    files = content_files(step.contents, job)
+    tails = tail_files(step.tails, job)
+    for name, paths in files.items():
+        if content_bytes(paths, name in tails) > geometry.find(name).size:
+            raise StageFailed(f"the layout has too little room for {name}")
     disk = job.out / "disk.raw"
     with disk.open("wb") as stream:
         stream.truncate(geometry.disk_size)
@@ -45,15 +39,16 @@ def run(step: Disk, job: Job) -> None:
             for path in paths:
                 copy_sparse(path, stream, position)
                 position = round_up(position + path.stat().st_size, BLOCK)
+        for name, path in tails.items():
+            place = geometry.find(name)
+            write_at(stream, place.start + place.size - BLOCK, path.read_bytes())
         for name, volume_id in step.marks:
             write_at(stream, geometry.find(name).start, provisioning_mark(volume_id))
-        _write_tables(stream, step, geometry)
-    check_with_parted(disk, geometry)
-    (job.out / "geometry.json").write_text(json.dumps(_described(geometry), indent=1))
-
-
-def _files_of(folder: Path) -> list[Path]:
-    return [folder / name for name in ("image", "hashes") if (folder / name).exists()]
+        boot_code = _install_grub(stream, job.read(step.bios), geometry) if step.bios else b""
+        _write_tables(stream, step, geometry, boot_code)
+    write_seal(disk, step, geometry)
+    check_with_another_reader(disk, geometry, job)
+    write_geometry(geometry, job.out)
 
 
 def write_at(stream: BinaryIO, offset: int, data: bytes) -> None:
@@ -62,7 +57,23 @@ def write_at(stream: BinaryIO, offset: int, data: bytes) -> None:
     stream.write(data)
 
 
-def _write_tables(stream: BinaryIO, step: Disk, geometry: Geometry) -> None:
+def _install_grub(stream: BinaryIO, folder: Path, geometry: Geometry) -> bytes:
+    """Write GRUB's core image into p.legacy; returns the boot code that finds it there."""
+    place = geometry.find(LEGACY)
+    try:
+        installed = grub.install(
+            (folder / "boot.img").read_bytes(),
+            (folder / "core.img").read_bytes(),
+            core_lba=place.start // grub.SECTOR,
+            room=place.size,
+        )
+    except grub.BadGrub as error:
+        raise StageFailed(str(error)) from error
+    write_at(stream, place.start, installed.core)
+    return installed.boot_code
+
+
+def _write_tables(stream: BinaryIO, step: Disk, geometry: Geometry, boot_code: bytes) -> None:
     sector = step.sector_size
     sectors = geometry.disk_size // sector
     table = gpt.Gpt(
@@ -79,58 +90,75 @@ def _write_tables(stream: BinaryIO, step: Disk, geometry: Geometry) -> None:
             for p in geometry.placed
         ),
         disk_sectors=sectors,
-        sector_size=cast(Literal[512, 4096], sector),
+        sector_size=cast(gpt.SectorSize, sector),
     )
     areas = gpt.write(table)
     write_at(stream, areas.primary_offset, areas.primary)
     write_at(stream, areas.backup_offset, areas.backup)
     if step.hybrid:
-        shown = [geometry.find(name) for name in step.hybrid]
         record = mbr.hybrid(
-            [
-                mbr.MbrEntry(
-                    MBR_ESP if p.partition.type_guid == TYPE_ESP else MBR_LINUX,
-                    p.start // sector,
-                    p.size // sector,
-                )
-                for p in shown
-            ],
+            [_shown(row, geometry) for row in step.hybrid],
             disk_signature=step.disk_guid.fields[0],
+            boot_code=boot_code,
         )
     else:
-        record = mbr.protective(sectors)
+        record = mbr.protective(sectors, boot_code=boot_code)
     write_at(stream, 0, record.pack())
 
 
-def check_with_parted(disk: Path, geometry: Geometry) -> None:
-    """Read the table back with libparted, which wrote none of it, and compare the geometry."""
+def _shown(row: HybridRow, geometry: Geometry) -> mbr.MbrEntry:
+    """The MBR's entry for a partition; an MBR counts in the disk's own sectors too."""
+    place, sector = geometry.find(row.partition), geometry.sector_size
+    boot = mbr.BootIndicator.ACTIVE if row.active else mbr.BootIndicator.INACTIVE
+    return mbr.MbrEntry(row.type, place.start // sector, place.size // sector, boot)
+
+
+def write_seal(disk: Path, step: Disk, geometry: Geometry) -> None:
+    """Digests of all that the table does not cover, for who checks the finished disk.
+
+    Partitions with a provisioning mark are left out: their first boot makes them anew.
+    """
+    marked = {name for name, _ in step.marks}
+    regions = list(seal.BOOT_RECORD)
+    regions += [
+        (p.partition.name, p.start, p.size)
+        for p in geometry.placed
+        if p.partition.name not in marked
+    ]
+    with disk.open("r+b") as stream:
+        parts = seal.seal(
+            regions, lambda start, end: data_blocks(stream.fileno(), start, end, seal.BLOCK)
+        )
+        write_at(stream, seal.OFFSET, seal.pack(parts))
+
+
+def check_with_another_reader(disk: Path, geometry: Geometry, job: Job) -> None:
+    """Read the table back with a program that wrote none of it, and compare the geometry.
+
+    libparted takes every file for a disk with sectors of 512 bytes, so partx (libblkid)
+    is asked where they have 4096.
+    """
+    found = _seen_by_parted(disk) if geometry.sector_size == 512 else _seen_by_partx(disk, job)
+    wanted = {p.partition.name: (p.start, p.size) for p in geometry.placed}
+    if found != wanted:
+        raise StageFailed(f"another program reads another geometry than was written: {found}")
+
+
+def _seen_by_parted(disk: Path) -> dict[str, tuple[int, int]]:
+    """Name → start and size in bytes."""
     import parted
 
     device = parted.getDevice(str(disk))
     sector = device.sectorSize
-    found = {
+    return {
         p.name: (p.geometry.start * sector, p.geometry.length * sector)
         for p in parted.newDisk(device).partitions
     }
-    wanted = {p.partition.name: (p.start, p.size) for p in geometry.placed}
-    if found != wanted:
-        raise StageFailed(f"libparted reads another geometry than was written: {found}")
 
 
-def _described(geometry: Geometry) -> dict[str, object]:
-    return {
-        "size": geometry.disk_size,
-        "sector_size": geometry.sector_size,
-        "partitions": [
-            {
-                "name": p.partition.name,
-                "start": p.start,
-                "size": p.size,
-                "type": str(p.partition.type_guid),
-                "partuuid": str(p.partition.unique_guid),
-                "content": p.partition.content,
-                "mountpoint": p.partition.mountpoint,
-            }
-            for p in geometry.placed
-        ],
-    }
+def _seen_by_partx(disk: Path, job: Job) -> dict[str, tuple[int, int]]:
+    """Name → start and size in bytes; partx gives LBAs in units of 512, whatever the sectors."""
+    columns = ["--noheadings", "--output", "START,SECTORS,NAME"]
+    said = job.run(["partx", "--show", "--sector-size", "4096", *columns, disk])
+    rows = (line.split(None, 2) for line in said.splitlines())
+    return {name: (int(start) * 512, int(count) * 512) for start, count, name in rows}

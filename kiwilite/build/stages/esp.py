@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kiwilite.boot.uki import read as read_uki
 from kiwilite.build.job import Job
-from kiwilite.errors import KiwiliteError
+from kiwilite.errors import KiwiliteError, StageFailed
+from kiwilite.ondisk.grub import INITRD_FILE, LINUX_FILE, MENU_FILE, BadGrub
+from kiwilite.ondisk.grub_menu import MenuEntry
+from kiwilite.ondisk.grub_menu import render as render_menu
 from kiwilite.plan.esp import fat_for, least_size
 from kiwilite.plan.image_steps import Esp
 from kiwilite.plan.partitions import DoesNotFit, human_size
@@ -18,7 +22,8 @@ FAT_EPOCH = 315532800
 def run(step: Esp, job: Job) -> None:
     """Fill `image`. Raises DoesNotFit when a size fixed by the description is too small."""
     files = _files(step, job)
-    least = max(step.minimum, least_size([p.stat().st_size for p in files.values()]))
+    sizes = [p.stat().st_size for p in files.values()]
+    least = max(step.minimum, least_size(sizes, step.sector_size))
     size = step.fixed_size or least
     if size < least:
         raise DoesNotFit(
@@ -32,7 +37,8 @@ def run(step: Esp, job: Job) -> None:
         stream.truncate(size)
     environment = {"SOURCE_DATE_EPOCH": str(max(step.epoch, FAT_EPOCH)), "MTOOLS_SKIP_CHECK": "1"}
     said = job.run(
-        ["mkfs.vfat", "--invariant", "-F", str(fat_for(size)), "-s", "1", "-S", "512"]
+        ["mkfs.vfat", "--invariant", "-F", str(fat_for(size, step.sector_size))]
+        + ["-s", "1", "-S", str(step.sector_size)]
         + ["-n", "EFI", "-i", f"{step.volume_id:08x}", image],
         environment=environment,
     )
@@ -47,6 +53,32 @@ def run(step: Esp, job: Job) -> None:
 
 
 def _files(step: Esp, job: Job) -> dict[str, Path]:
+    return _uefi_files(step, job) | (_bios_files(step, job) if step.bios else {})
+
+
+def _bios_files(step: Esp, job: Job) -> dict[str, Path]:
+    """What GRUB starts: kernel and initrd as they are in the UKI, and a menu of its profiles."""
+    uki = read_uki((job.read(step.uki) / "uki.efi").read_bytes())
+    # A UKI with one profile names it nowhere.
+    entries = [MenuEntry(p.id or "main", p.title or step.uki_name, p.cmdline) for p in uki.profiles]
+    try:
+        menu = render_menu(entries, timeout=step.loader_timeout)
+    except BadGrub as error:
+        raise StageFailed(f"no menu for the BIOS: {error}", where=step.where) from error
+    contents = {
+        LINUX_FILE: uki.linux,
+        INITRD_FILE: uki.initrd,
+        MENU_FILE: menu.encode(),
+    }
+    files = {}
+    for name, content in contents.items():
+        files[name] = job.scratch / name
+        files[name].parent.mkdir(exist_ok=True)
+        files[name].write_bytes(content)
+    return files
+
+
+def _uefi_files(step: Esp, job: Job) -> dict[str, Path]:
     uki = job.read(step.uki) / "uki.efi"
     if not step.with_loader:
         return {BOOT_FILE: uki}

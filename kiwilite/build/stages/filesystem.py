@@ -141,6 +141,8 @@ def _xfs(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
     prototype.write_text("\n".join(_prototype(folder)) + "\n")
     job.run(
         ["mkfs.xfs", "-q", "-f", *XFS_FEATURES, "-m", f"uuid={step.uuid}"]
+        # Made on a file, which does not say what the disk's sectors are.
+        + ["-s", f"size={step.sector_size}"]
         + ["-L", step.label[:XFS_LABEL_LENGTH], "-p", str(prototype), str(image)],
         environment=fixed_clock(step.epoch),
     )

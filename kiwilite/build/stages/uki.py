@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 from kiwilite.boot.initrd import policy_archive
-from kiwilite.boot.policy import OnFailure, OverlayVolume, Policy, VerityDevice
+from kiwilite.boot.policy import (
+    Grow,
+    OnCorruption,
+    OnFailure,
+    PlainPartition,
+    Policy,
+    Volume,
+)
 from kiwilite.boot.uki import Uki as UkiImage
 from kiwilite.boot.uki import UkiProfile, assemble
 from kiwilite.build.job import Job
-from kiwilite.plan.image_steps import OverlayTarget, Uki, VerityTarget
-from kiwilite.plan.partitions import round_up
-from kiwilite.plan.references import Secret
+from kiwilite.build.passphrase import passphrase_bytes
+from kiwilite.build.verified import verity_device
+from kiwilite.plan.image_steps import Uki, VolumeTarget
 
 
 def run(step: Uki, job: Job) -> None:
     """Fill `uki.efi` and `roothash`."""
     boot = job.read(step.boot)
-    devices = tuple(_device(target, job) for target in step.verity)
+    devices = tuple(verity_device(target, job) for target in step.verity)
     policy = Policy(
         image=step.image,
         version=step.version,
         verity=devices,
-        overlay=_volume(step.overlay) if step.overlay else None,
+        volumes=_volumes(step),
         switches=step.switches,
         on_failure=cast(OnFailure, step.on_failure),
+        format_options=step.overlay.format_options if step.overlay else (),
+        on_corruption=cast(OnCorruption, step.on_corruption),
+        trees=step.trees,
+        resettable=tuple(
+            PlainPartition(p.partuuid, p.filesystem, p.mountpoint, p.label) for p in step.resettable
+        ),
+        grow=Grow(step.grow.when, step.grow.partuuid) if step.grow else None,
     )
-    key = _key(step.overlay, job) if step.overlay else None
+    key = passphrase_bytes(step.overlay.passphrase, job) if step.overlay else None
     root_hash = next(d.root_hash for d in devices if d.mountpoint == "/")
     uki = UkiImage(
         linux=(boot / "vmlinuz").read_bytes(),
@@ -43,30 +56,21 @@ def run(step: Uki, job: Job) -> None:
     (job.out / "roothash").write_text(f"{root_hash}\n")
 
 
-def _key(target: OverlayTarget, job: Job) -> bytes:
-    """The key file's bytes; the line end an editor leaves is no part of a passphrase."""
-    if isinstance(target.passphrase, Secret):
-        return target.passphrase.text.encode()
-    return job.source(target.passphrase).read_bytes().removesuffix(b"\n")
+def _volumes(step: Uki) -> tuple[Volume, ...]:
+    rows = [_volume(target) for target in step.volumes]
+    if step.overlay is not None:
+        o = step.overlay
+        rows.insert(0, Volume(o.mapping, o.partuuid, o.volume_id, o.filesystem))
+    return tuple(rows)
 
 
-def _device(target: VerityTarget, job: Job) -> VerityDevice:
-    image: Path = job.read(target.image) / "image"
-    return VerityDevice(
-        mapping=target.mapping,
-        partuuid=target.partuuid,
-        root_hash=(job.read(target.verity) / "roothash").read_text().strip(),
-        hash_offset=round_up(image.stat().st_size, 4096),
-        mountpoint=target.mountpoint,
-        filesystem="squashfs",
-    )
-
-
-def _volume(target: OverlayTarget) -> OverlayVolume:
-    return OverlayVolume(
+def _volume(target: VolumeTarget) -> Volume:
+    return Volume(
         mapping=target.mapping,
         partuuid=target.partuuid,
         volume_id=target.volume_id,
         filesystem=target.filesystem,
-        format_options=target.format_options,
+        mountpoint=target.mountpoint,
+        reset=target.reset,
+        options=target.options,
     )

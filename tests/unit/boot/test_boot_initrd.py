@@ -11,7 +11,7 @@ import synthetic
 
 from kiwilite.boot import initrd
 from kiwilite.boot.initrd import APPLETS, MissingProgram
-from kiwilite.boot.policy import OverlayVolume, Policy, VerityDevice
+from kiwilite.boot.policy import Policy, VerityDevice, Volume
 from kiwilite.ondisk import cpio
 
 MODULES = ("dm-mod", "dm-crypt", "xfs")
@@ -146,5 +146,5 @@ def test_without_a_key_file_the_policy_archive_has_none() -> None:
 def make_policy() -> Policy:
     device = VerityDevice("verityRoot", UUID(int=1), "ab" * 32, 4096, "/", "squashfs")
     options = (("--cipher", "aegis128-random"), ("--integrity", "aead"))
-    volume = OverlayVolume("luks", UUID(int=2), UUID(int=3), "xfs", options)
-    return Policy("image", "1.0", (device,), volume, ("a.switch",), "halt")
+    volume = Volume("luks", UUID(int=2), UUID(int=3), "xfs")
+    return Policy("image", "1.0", (device,), (volume,), ("a.switch",), "halt", options)

@@ -12,6 +12,7 @@ from kiwilite.boot.modules import (
     Index,
     MissingModule,
     closure,
+    hash_modules,
     module_name,
     plain_module,
     read_index,
@@ -109,3 +110,43 @@ def test_modules_are_decompressed_whatever_packed_them() -> None:
 
 def test_a_path_gives_the_kernels_name_of_the_module() -> None:
     assert module_name("kernel/crypto/aegis128-aesni.ko.xz") == "aegis128_aesni"
+
+
+def hash_index(modules: str = "", aliases: str = "", builtin: str = "") -> Index:
+    """A kernel with these hashes."""
+    files = {module_name(path): path for path in modules.split()}
+    pairs = dict(line.split() for line in aliases.splitlines())
+    return Index(
+        directory="lib/modules/1",
+        files=files,
+        needs=dict.fromkeys(files, ()),
+        soft={},
+        aliases={alias: (module,) for alias, module in pairs.items()},
+        builtin=frozenset(builtin.split()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "index", "loaded"),
+    [
+        # as Debian 13 has them
+        ("sha512", hash_index("sha512-ssse3.ko", "sha512 sha512_ssse3", "sha512_generic"),
+         ("sha512_ssse3",)),
+        ("sha3-256", hash_index(builtin="sha3_generic"), ()),
+        ("blake2b-512", hash_index("blake2b_generic.ko"), ("blake2b_generic",)),
+        # other kernels
+        ("sha384", hash_index("sha512_generic.ko", "sha384 sha512_generic"), ("sha512_generic",)),
+        ("sha3-512", hash_index("sha3.ko"), ("sha3",)),
+        ("sha256", hash_index(builtin="sha256"), ()),
+    ],
+)  # fmt: skip
+def test_the_hash_of_the_tree_brings_its_module(
+    algorithm: str, index: Index, loaded: tuple[str, ...]
+) -> None:
+    assert closure(index, hash_modules(index, algorithm)) == loaded
+
+
+def test_a_hash_the_kernel_does_not_have_is_named() -> None:
+    with pytest.raises(MissingModule, match="blake2b-512") as error:
+        hash_modules(hash_index(builtin="sha256_generic sha512_generic"), "blake2b-512")
+    assert "algorithm" in str(error.value.hint)

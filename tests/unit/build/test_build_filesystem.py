@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import struct
+from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from kiwilite.build.job import Job
 from kiwilite.build.stages import filesystem
 from kiwilite.errors import StageFailed
+from kiwilite.plan.image_steps import FileSystem
+from kiwilite.plan.partitions import MIB
+from kiwilite.plan.references import Output
 
 
 @pytest.fixture
@@ -98,3 +106,49 @@ def test_room_is_counted_in_blocks_and_second_names_and_holes_are_free(tmp_path:
     (tmp_path / "link").symlink_to("one")
     assert filesystem.content_size(tmp_path) <= 2 * 4096
     assert filesystem.content_size(tmp_path) in (4096, 8192)
+
+
+FILE_SYSTEM = FileSystem(
+    tree=Output("tree"),
+    folder="/srv",
+    leave_out=(),
+    filesystem="xfs",
+    size=320 * MIB,
+    label="SRV",
+    uuid=UUID(int=7),
+    where="appliance.kiwi:1:1",
+    epoch=1754697600,
+)
+
+
+def made(folder: Path, filesystem_name: str, sector: int) -> bytes:
+    """The first 4096 bytes of the file system for a disk with such sectors."""
+    (folder / "tree/tree/srv").mkdir(parents=True)
+    (folder / "tree/tree/srv").chmod(0o755)
+    for name in ("out", "scratch"):
+        (folder / name).mkdir()
+    tree = {"tree": folder / "tree"}
+    job = Job("", folder / "out", folder / "scratch", folder / "log", tree, {}, folder, {})
+    step = replace(FILE_SYSTEM, filesystem=filesystem_name, sector_size=sector)
+    filesystem.run(step, job)
+    with (folder / "out/image").open("rb") as image:
+        return image.read(4096)
+
+
+needs_tools = pytest.mark.skipif(
+    shutil.which("mkfs.xfs", path="/usr/sbin:/sbin") is None, reason="xfsprogs are not installed"
+)
+
+
+@needs_tools
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_xfs_has_the_sectors_of_its_disk(tmp_path: Path, sector: int) -> None:
+    # sb_sectsize, big-endian, at 102; one smaller than the disk's does not mount
+    assert struct.unpack_from(">4s98xH", made(tmp_path, "xfs", sector)) == (b"XFSB", sector)
+
+
+@needs_tools
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_ext4_has_blocks_that_every_disk_can_take(tmp_path: Path, sector: int) -> None:
+    # s_log_block_size, little-endian, at 24 of the superblock, which is at 1024
+    assert 1024 << struct.unpack_from("<I", made(tmp_path, "ext4", sector), 1048)[0] == 4096

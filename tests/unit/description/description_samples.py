@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
+from kiwilite.description.load import load
+
 X86 = """\
 <?xml version="1.0" encoding="utf-8"?>
 <image schemaversion="8.5" name="x86" displayname="Reference appliance">
@@ -110,6 +113,19 @@ def place(text: str, needle: str, occurrence: int = 1) -> tuple[int, int]:
     return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
+def findings(file: Path, *profiles: str, arch: str = "x86_64") -> list[Diagnostic]:
+    """All that is to be said of a description."""
+    try:
+        return list(load(file, profiles, arch=arch)[1])
+    except DescriptionInvalid as error:
+        return list(error.diagnostics)
+
+
+def places(found: list[Diagnostic]) -> list[tuple[str, str, int, int]]:
+    """(severity, code, line, column) of each."""
+    return [(d.severity, d.code, d.span.line, d.span.column) for d in found]
+
+
 def minimal(
     *,
     top: str = "",
@@ -140,3 +156,31 @@ overlayroot_write_partition="false"
 </packages>
 </image>
 """
+
+
+def encrypted(
+    *options: str,
+    luksformat: str = "",
+    type_attributes: str = "",
+    type_children: str = "",
+    packages: str = "",
+) -> str:
+    """`minimal` with an encrypted overlay; `options` are the attributes of `<option>`s.
+
+    It needs `key`, `recovery` and `rsa.pem` beside it, and gives one warning, KL0602.
+    """
+    inner = "\n".join(f"<option {option}/>" for option in options) + luksformat
+    children = f"<luksformat>\n{inner}\n</luksformat>" if inner else ""
+    text = minimal(
+        type_attributes=f'luks="file://key" {type_attributes}',
+        type_children=f"{children}\n{type_children}",
+        packages=packages,
+    )
+    return text.replace('\noverlayroot_write_partition="false"', "")
+
+
+def write_keys(directory: Path) -> None:
+    """The key files that `encrypted` refers to."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("key", "recovery", "rsa.pem"):
+        (directory / name).write_text("secret")

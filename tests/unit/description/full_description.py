@@ -7,6 +7,7 @@ from kiwilite.description.vocabulary import ElementForm, ValueType, Vocabulary, 
 _CANDIDATES = (
     "1",
     "2048",
+    "2",
     "true",
     "name",
     "x86_64",

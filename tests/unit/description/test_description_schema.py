@@ -89,6 +89,12 @@ def test_every_element_and_attribute_is_documented() -> None:
         "type@luks_unlock",
         "type@on_failure",
         "type@squashfscompression_level",
+        "type@luks_fill",
+        "type@luks_journal",
+        "type@boot_switches",
+        "partition@encrypted",
+        "partition@reset",
+        "partition@mountoptions",
         "packages@bootstrap_digest",
         "preferences@script_network",
         "preferences@source_date_epoch",
@@ -97,6 +103,13 @@ def test_every_element_and_attribute_is_documented() -> None:
 def test_our_own_additions_say_so(name: str) -> None:
     element, _, attribute = name.partition("@")
     assert vocabulary().elements[element].attributes[attribute].doc.startswith("kiwilite's own")
+
+
+@pytest.mark.parametrize("name", ["verity", "overlay", "tree", "hybridmbr", "entry", "keyslot"])
+def test_our_own_elements_say_so_with_all_that_is_in_them(name: str) -> None:
+    form = vocabulary().elements[name]
+    docs = [form.doc, *(attribute.doc for attribute in form.attributes.values())]
+    assert all(doc.startswith("kiwilite's own") for doc in docs)
 
 
 def test_the_table_of_codes_is_what_the_code_uses() -> None:

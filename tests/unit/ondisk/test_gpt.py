@@ -267,3 +267,27 @@ def test_a_disk_with_4096_byte_sectors_is_valid_for_sgdisk_too() -> None:
     assert (areas.primary_offset, areas.backup_offset) == (4096, (1000 - 5) * 4096)
     assert (len(areas.primary), len(areas.backup)) == (5 * 4096, 5 * 4096)
     assert gpt.read(io.BytesIO(disk_image(table))) == table
+
+
+def test_a_table_by_fdisk_with_sectors_of_4096_is_read_and_its_entries_are_written_alike(
+    tmp_path: Path,
+) -> None:
+    """fdisk's first usable LBA is that of the first MiB, so headers are not compared."""
+    path = tmp_path / "disk.img"
+    with path.open("wb") as f:
+        f.truncate(10240 * 4096)
+    orders = ["g", "n", "1", "", "+8M", "t", "1", "n", "3", "", "+4M", "w", ""]
+    command = ["fdisk", "-b", "4096", str(path)]
+    subprocess.run(command, input="\n".join(orders), text=True, capture_output=True, check=True)
+    raw = path.read_bytes()
+    table = gpt.read(io.BytesIO(raw))
+    assert table.sector_size == 4096
+    assert [(n, p.first_lba, p.last_lba) for n, p in table.numbered()] == [
+        (1, 256, 2303),
+        (3, 2304, 3327),
+    ]
+    assert table.partitions[0].type_guid == gpt.ESP
+    areas = gpt.write(table)
+    entries = slice(2 * 4096, 6 * 4096)
+    assert areas.primary[4096:] == raw[entries]
+    assert raw[areas.backup_offset :].startswith(areas.backup[: 4 * 4096])

@@ -67,6 +67,10 @@ def test_the_hash_area_is_that_of_veritysetup(tmp_path: Path, blocks: int) -> No
         (1024, 4096, "sha256", b"x"),
         (4096, 1024, "sha256", SALT),
         (512, 512, "sha224", SALT),
+        (2048, 2048, "blake2b-512", SALT),
+        (4096, 4096, "blake2s-256", SALT),
+        (4096, 4096, "sha3-256", SALT),
+        (1024, 2048, "sha3-512", SALT),
     ],
 )
 def test_other_parameters_give_the_bytes_of_veritysetup_too(
@@ -220,7 +224,7 @@ superblocks = st.builds(
     st.binary(max_size=256),
     st.sampled_from((512, 1024, 4096, 65536)),
     st.sampled_from((512, 1024, 4096, 65536)),
-    st.sampled_from(("sha1", "sha224", "sha256", "sha384", "sha512")),
+    st.sampled_from(("sha1", "sha224", "sha256", "sha384", "sha512", "blake2b-512", "sha3-256")),
 )
 
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 NODES = [
     *("bootstrap", "packages", "customise", "boot-files", "root", "root-verity"),
     *("home", "oci-storage", "oci-preloaded", "oci-preloaded-verity", "uki", "esp"),
-    *("disk", "qcow2"),
+    *("layout", "disk", "qcow2"),
 ]
 
 
@@ -85,10 +85,9 @@ def test_without_any_epoch_there_is_a_fixed_one() -> None:
 def test_writable_partitions_are_in_fstab_and_verified_ones_are_not(plan: Plan) -> None:
     lines = step(plan, "customise", s.Customise).fstab
     guid = {p.name: p.unique_guid for p in plan.partitions}
-    options = "nosuid,nodev,noatime 0"
     assert lines == (
-        f"PARTUUID={guid['home']} /home ext4 {options} 2",
-        f"PARTUUID={guid['oci-storage']} /var/lib/containers/storage xfs {options} 0",
+        f"PARTUUID={guid['home']} /home ext4 nosuid,nodev,noatime 0 2",
+        f"PARTUUID={guid['oci-storage']} /var/lib/containers/storage xfs noatime 0 0",
     )
 
 
@@ -156,7 +155,8 @@ def test_all_salts_and_uuids_differ(plan: Plan) -> None:
 
 
 def test_the_mbr_shows_the_first_three_partitions(plan: Plan) -> None:
-    assert step(plan, "disk", s.Disk).hybrid == ("p.legacy", "p.UEFI", "home")
+    shown = [row.partition for row in step(plan, "disk", s.Disk).hybrid]
+    assert shown == ["p.legacy", "p.UEFI", "home"]
 
 
 def test_every_partition_with_content_gets_it(plan: Plan) -> None:
@@ -225,8 +225,8 @@ def test_an_additive_size_is_no_size_of_the_disk() -> None:
     assert size is not None
     added = replace(size, bytes=100 * MIB, additive=True, unpartitioned=5 * MIB)
     plan = plan_of(replace(appliance, type=replace(appliance.type, size=added)))
-    disk = step(plan, "disk", s.Disk)
-    assert (disk.size, disk.extra, disk.unpartitioned) == (None, 100 * MIB, 5 * MIB)
+    layout = step(plan, "layout", s.Layout)
+    assert (layout.size, layout.extra, layout.unpartitioned) == (None, 100 * MIB, 5 * MIB)
 
 
 def test_the_plan_prints_as_json_without_its_secrets(plan: Plan) -> None:

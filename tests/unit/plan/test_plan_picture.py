@@ -8,7 +8,7 @@ from plan_samples import x86
 
 from kiwilite.plan.disk import partitions
 from kiwilite.plan.partitions import MIB
-from kiwilite.plan.picture import device_stack, partition_table, table
+from kiwilite.plan.picture import boot_words, device_stack, partition_table, table
 
 STACK = """\
 /  overlayfs
@@ -46,6 +46,26 @@ def test_sizes_are_shown_where_they_are_known_and_else_what_decides_them() -> No
     assert partition_table(partitions(x86()), {"p.UEFI": 30 * MIB}) == TABLE
 
 
+def test_the_report_names_sectors_hybrid_entries_and_firmware() -> None:
+    appliance = x86()
+    kind = replace(appliance.type, gpt_hybrid_mbr=True, bios=False, hybrid=())
+    assert boot_words(replace(appliance, type=kind)).splitlines() == [
+        "sectors     512 bytes",
+        "MBR         hybrid: p.legacy (type 83), p.UEFI (type ef), home (type 83)",
+        "boots with  UEFI",
+    ]
+
+
+def test_the_report_says_that_a_bios_checks_and_measures_nothing() -> None:
+    appliance = x86()
+    kind = replace(appliance.type, gpt_hybrid_mbr=False, hybrid=(), bios=True)
+    assert boot_words(replace(appliance, type=kind)).splitlines()[1:] == [
+        "MBR         protective",
+        "boots with  UEFI and legacy BIOS",
+        "            by BIOS without a signature and without measurement",
+    ]
+
+
 def test_a_root_that_is_never_written_has_its_upper_half_in_memory() -> None:
     appliance = x86()
     overlay = appliance.type.overlay
@@ -59,6 +79,35 @@ def test_a_root_that_is_never_written_has_its_upper_half_in_memory() -> None:
         "└─ lower  squashfs, read-only",
         "   └─ dm-verity",
         "      └─ p.lxreadonly",
+    ]
+
+
+def test_trees_encryption_and_hash_partitions_are_drawn() -> None:
+    appliance = x86()
+    overlay = appliance.type.overlay
+    assert overlay is not None
+    verity = replace(overlay.verity, hash_tree="partition")
+    overlay = replace(overlay, trees=("/etc", "/var"), verity=verity)
+    home, _, loaded = appliance.type.partitions
+    rows = (replace(home, encrypted=True), loaded)
+    kind = replace(appliance.type, overlay=overlay, partitions=rows)
+    assert device_stack(replace(appliance, type=kind)).splitlines() == [
+        "/  squashfs, read-only",
+        "└─ dm-verity",
+        "   └─ p.lxreadonly, hash tree in p.lxreadonly-verity",
+        "/etc, /var  overlayfs",
+        "├─ upper  xfs",
+        "│  └─ dm-crypt, authenticated",
+        "│     └─ dm-integrity",
+        "│        └─ p.lxroot",
+        "└─ lower  the same of /",
+        "/home  ext4",
+        "└─ dm-crypt, authenticated",
+        "   └─ dm-integrity",
+        "      └─ home",
+        "/var/lib/containers/loaded  squashfs",
+        "└─ dm-verity",
+        "   └─ oci-preloaded, hash tree in oci-preloaded-verity",
     ]
 
 

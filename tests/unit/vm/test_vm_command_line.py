@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -222,3 +223,13 @@ def test_machines_that_cannot_work_are_refused_at_once() -> None:
         MachineSpec(image, cmdline="quiet")
     with pytest.raises(UsageError, match="TCP port"):
         MachineSpec(image, ssh_port=70000)
+
+
+@given(SPECS, st.sampled_from(Bus))
+def test_a_log_of_writes_stands_between_the_guest_and_its_disk(spec: MachineSpec, bus: Bus) -> None:
+    logged = replace(spec, disk_bus=bus, write_log=Path("/logs/writes"))
+    plain, node = blockdevs(command_line(spec, resources(spec))), "disk0"
+    top = blockdevs(command_line(logged, resources(logged)))[node]
+    assert top["driver"] == "blklogwrites"
+    assert top["log"]["filename"] == "/logs/writes"
+    assert top["file"] == {key: v for key, v in plain[node].items() if key != "node-name"}

@@ -1,0 +1,112 @@
+"""`kiwilite image`: look at a finished image, check it, make its disk larger."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kiwilite.cli.parse import parse
+from kiwilite.errors import UsageError
+from kiwilite.inspect.source import opened
+
+USAGE = """\
+Look at finished images from outside: raw, qcow2, split files, block devices.
+
+Usage:
+  kiwilite image inspect IMAGE [options]
+  kiwilite image verify IMAGE [options]
+  kiwilite image resize IMAGE SIZE [options]
+
+Commands:
+  inspect  Draw what is in it: partition table, device stack, boot images.
+  verify   Check all of it, and say what cannot be checked.
+  resize   Make the disk larger: SIZE as 8G, 8192M or bytes. Never smaller than
+           what is on it.
+
+Options:
+  --format=FORMAT         text or json [default: text].
+  --key-file=FILE         Of `verify`: opens volumes; every byte of it counts.
+  --passphrase-file=FILE  The same, without the line end at its end.
+  --metadata-cert=FILE    Of `verify`: certificate or public key (PEM) of who
+                          signed the metadata block.
+  --output=FILE           Of `resize`: write here, and leave IMAGE as it is.
+  -h --help               This text.
+
+Of split files name the first one. Exit status of `verify`: 0 sound, 1 there are
+errors or warnings, 2 usage.
+"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `kiwilite image …`; returns the exit status."""
+    found = parse(USAGE, arguments)
+    if found["--format"] not in ("text", "json"):
+        raise UsageError(f"--format {found['--format']}: text or json")
+    if found["inspect"]:
+        return _inspect(Path(found["IMAGE"]), found["--format"])
+    if found["verify"]:
+        return _verify(Path(found["IMAGE"]), found)
+    return _resize(found)
+
+
+def _inspect(path: Path, output_format: str) -> int:
+    from kiwilite.cli.image_picture import picture
+    from kiwilite.inspect.facts import facts
+    from kiwilite.inspect.look import look
+
+    with opened(path) as disk:
+        image = facts(look(disk))
+    if output_format == "json":
+        print(json.dumps(asdict(image), indent=1))
+    else:
+        print(picture(path.name, image))
+    return 0
+
+
+def _verify(path: Path, found: dict[str, Any]) -> int:
+    from kiwilite.cli.image_picture import checks
+    from kiwilite.inspect.verify import Given, verify
+    from kiwilite.inspect.volume import Key
+
+    keys = []
+    if found["--key-file"]:
+        keys.append(Key("--key-file", _read(found["--key-file"])))
+    if found["--passphrase-file"]:
+        text = _read(found["--passphrase-file"]).removesuffix(b"\n")
+        keys.append(Key("--passphrase-file", text))
+    certificate = _read(found["--metadata-cert"]) if found["--metadata-cert"] else None
+    with opened(path) as disk:
+        report = verify(disk, Given(tuple(keys), certificate))
+    if found["--format"] == "json":
+        body = {
+            "sound": report.is_sound,
+            "findings": [{**asdict(f), "severity": f.severity.value} for f in report.findings],
+            "regions": [{**asdict(r), "state": r.state.value} for r in report.regions],
+            "limits": list(report.limits),
+        }
+        print(json.dumps(body, indent=1))
+    else:
+        table = report.seen.table
+        print(checks(path.name, table, report.findings, report.regions, report.limits))
+    return 0 if report.is_sound else 1
+
+
+def _read(name: str) -> bytes:
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}") from error
+
+
+def _resize(found: dict[str, Any]) -> int:
+    from kiwilite.inspect.resize import parse_size, resize
+
+    image = Path(found["IMAGE"])
+    output = Path(found["--output"]) if found["--output"] else image
+    for line in resize(image, parse_size(found["SIZE"]), output):
+        sys.stdout.write(f"{line}\n")
+    return 0

@@ -1,0 +1,75 @@
+"""File systems by their own checkers, on sparse copies: nothing is ever written to the image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from kiwilite.errors import HostError
+from kiwilite.inspect.findings import Finding, Place, error, warning
+
+_LINES: Final = 3
+_TOOL_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+_PACKAGES: Final = {
+    "e2fsck": "e2fsprogs", "xfs_repair": "xfsprogs", "unsquashfs": "squashfs-tools",
+}  # fmt: skip
+
+
+def _run(*command: str | Path) -> tuple[int, str]:
+    """Exit status, and all that the tool said. Raises HostError where it is not installed."""
+    name = str(command[0])
+    tool = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_TOOL_PATH}")
+    if tool is None:
+        package = _PACKAGES[name]
+        raise HostError(f"{name} is not installed", hint=f"apt-get install {package}")
+    done = subprocess.run(
+        [tool, *command[1:]],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def _said(text: str, leave_out: Sequence[str] = ()) -> str:
+    """The first lines that tell something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(tuple(leave_out))]
+    return "; ".join(told[:_LINES])
+
+
+def check_ext4(copy: Path, place: Place) -> list[Finding]:
+    """`e2fsck -fn`, after what is in the journal was replayed in the copy."""
+    _run("e2fsck", "-p", "-E", "journal_only", copy)
+    status, text = _run("e2fsck", "-f", "-n", copy)
+    if status == 0:
+        return []
+    what = f"e2fsck: {_said(text, ('e2fsck ', 'Pass '))}"
+    return [error(place, what, "e2fsck -f repairs what can be repaired")]
+
+
+def check_xfs(copy: Path, place: Place) -> list[Finding]:
+    """`xfs_repair -n`; the log of a file system in use it cannot replay."""
+    status, text = _run("xfs_repair", "-n", "-f", copy)
+    if status == 0:
+        return []
+    if "valuable metadata changes in a log" in text or "log is always dirty" in text:
+        what = "the XFS was not unmounted: its log must be replayed before it can be checked"
+        return [warning(place, what, "a mount replays it")]
+    what = f"xfs_repair: {_said(text, ('Phase ', '- '))}"
+    return [error(place, what, "xfs_repair repairs what can be repaired")]
+
+
+def check_squashfs(copy: Path, offset: int, place: Place) -> list[Finding]:
+    """`unsquashfs` lists it all: superblock, inodes, directories. `offset` bytes into the file."""
+    status, text = _run("unsquashfs", "-o", str(offset), "-lls", copy)
+    if status == 0:
+        return []
+    lines = [line for line in text.splitlines() if "squashfs-root" not in line]
+    return [error(place, f"unsquashfs: {_said(chr(10).join(lines))}", "build the image anew")]

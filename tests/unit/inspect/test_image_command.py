@@ -1,0 +1,94 @@
+"""`kiwilite image` as a person calls it: words, JSON, exit status."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import synthetic_disk
+from synthetic_disk import MIB, flip
+
+from kiwilite.cli import image as command
+from kiwilite.cli.main import USAGE, main
+
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(t) is None for t in ("mke2fs", "e2fsck")), reason="e2fsprogs not installed"
+)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A disk that is sound without a policy: nothing awaits provisioning."""
+    return synthetic_disk.make(tmp_path / "disk.raw", last=b"")
+
+
+def test_a_sound_image_is_status_0(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "verify", str(disk)]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith("disk.raw: sound\n")
+    assert "checked" in said
+
+
+def test_a_finding_is_status_1_and_names_partition_bytes_and_what(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flip(disk, 5 * MIB + 7)
+    assert main(["image", "verify", str(disk)]) == 1
+    said = capsys.readouterr().out
+    first = 3 * MIB
+    assert f"warning: home, bytes {first} to {first + 4096}: changed since it was built" in said
+    assert said.endswith("disk.raw: 1 warning\n")
+
+
+def test_json_has_findings_and_a_map_of_the_whole_disk(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flip(disk, 17)
+    assert main(["image", "verify", str(disk), "--format=json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["sound"] is False
+    (finding,) = [f for f in said["findings"] if f["severity"] != "note"]
+    assert finding["place"] == {"part": "MBR", "start": 0, "end": 446}
+    assert said["regions"][0]["start"] == 0
+    assert said["regions"][-1]["end"] == disk.stat().st_size
+    ends = [r["end"] for r in said["regions"]]
+    assert ends[:-1] == [r["start"] for r in said["regions"][1:]]
+
+
+def test_the_picture_has_every_partition(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "inspect", str(disk)]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in synthetic_disk.NAMES)
+    assert "MBR: hybrid, shows home (Linux), p.lxroot (Linux)" in said
+    assert main(["image", "inspect", str(disk), "--format=json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert [p["name"] for p in facts["partitions"]] == list(synthetic_disk.NAMES)
+    assert facts["partitions"][1]["kind"] == "ext4"
+
+
+def test_resize_says_what_it_did(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "resize", str(disk), "512M"]) == 0
+    assert "400 MiB → 512 MiB" in capsys.readouterr().out
+    assert main(["image", "verify", str(disk)]) == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["verify"], ["resize", "x"], ["inspect", "x", "--format=xml"], ["resize", "x", "big"], ["lo"]],
+)
+def test_words_that_make_no_sense_are_status_2(words: list[str]) -> None:
+    assert main(["image", *words]) == 2
+
+
+def test_a_file_that_is_no_image_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("hello")
+    assert main(["image", "verify", str(path)]) == 1
+    assert main(["image", "inspect", str(tmp_path / "nothing")]) == 1
+
+
+def test_help_fits_80_columns() -> None:
+    for text in (command.USAGE, USAGE):
+        assert all(len(line) <= 80 for line in text.splitlines())

@@ -1,0 +1,157 @@
+"""dm-verity from outside: any algorithm, block size and place of the tree; the metadata block."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from synthetic_disk import flip
+
+from kiwilite.inspect.checked import Checked, Scope
+from kiwilite.inspect.findings import Severity
+from kiwilite.inspect.hashes import check_metadata, check_verity
+from kiwilite.inspect.policy import VerityRecord
+from kiwilite.inspect.source import opened
+from kiwilite.inspect.table import Partition
+from kiwilite.ondisk import verity, verity_metadata
+from kiwilite.trust import rsa_pss
+
+DATA = 300 * 4096
+"""More than 128 blocks: the tree has two levels."""
+GUIDS = UUID(int=1), UUID(int=2)
+
+
+def made(
+    path: Path, *, algorithm: str = "sha256", block: int = 4096, apart: bool = False
+) -> tuple[Partition, Partition, VerityRecord]:
+    """A file of two partitions of 4 MiB: data with the tree behind it, or in the second."""
+    size = 4 << 20
+    path.write_bytes(random.Random(1).randbytes(DATA).ljust(2 * size, b"\0"))
+    start = size if apart else DATA
+    with path.open("r+b") as out:
+        out.seek(start)
+        root = verity.write_hash_area(
+            path,
+            out,
+            uuid=UUID(int=3),
+            salt=b"salt",
+            data_bytes=DATA,
+            data_block_size=block,
+            hash_block_size=block,
+            algorithm=algorithm,
+        )
+    data = Partition(1, "data", 0, size, UUID(int=9), GUIDS[0], 0)
+    other = Partition(2, "hashes", size, 2 * size, UUID(int=9), GUIDS[1], 0)
+    hashes = other if apart else data
+    offset = 0 if apart else DATA
+    record = VerityRecord("root", GUIDS[0], root.hex(), hashes.guid, offset, "/", "squashfs")
+    return data, hashes, record
+
+
+def checked(path: Path, data: Partition, hashes: Partition, record: VerityRecord) -> Checked:
+    with opened(path) as disk:
+        return check_verity(disk, data, hashes, record, Scope(0, disk.size))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize(("algorithm", "block"), [("sha256", 4096), ("sha512", 1024)])
+def test_a_sound_device_has_no_finding_and_a_flip_has_one(
+    tmp_path: Path, algorithm: str, block: int, apart: bool
+) -> None:
+    path = tmp_path / "disk"
+    data, hashes, record = made(path, algorithm=algorithm, block=block, apart=apart)
+    assert checked(path, data, hashes, record).findings == ()
+    flip(path, 77 * 4096 + 5)
+    (found,) = checked(path, data, hashes, record).findings
+    start = (77 * 4096 + 5) // block * block
+    assert (found.place.part, found.place.start, found.place.end) == ("data", start, start + block)
+
+
+def test_a_wrong_leaf_hides_no_other_fault(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    data, hashes, record = made(path)
+    leaf = DATA + 4096 + 4096
+    flip(path, leaf + 3)
+    flip(path, 299 * 4096)
+    places = {(f.place.start, f.place.end) for f in checked(path, data, hashes, record).findings}
+    assert places == {(leaf, leaf + 4096), (299 * 4096, 300 * 4096)}
+
+
+def test_a_root_hash_of_another_algorithm_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    data, hashes, record = made(path)
+    (found,) = checked(path, data, hashes, replace(record, root_hash="ab" * 64)).findings
+    assert "not what the policy" in found.what
+
+
+@pytest.fixture(scope="module")
+def key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(65537, 2048)
+
+
+def pem(key: rsa.RSAPrivateKey) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def with_metadata(path: Path, key: rsa.RSAPrivateKey | None) -> tuple[Partition, VerityRecord]:
+    """A device with a metadata block in the partition's last 4096 bytes."""
+    data, _, record = made(path)
+    block = verity_metadata.VerityMetadata(
+        "squashfs", 4096, 4096, DATA // 4096, DATA // 4096 + 1, "sha256", record.root_hash,
+        b"salt".hex(),
+    )  # fmt: skip
+    signature = rsa_pss.sign(key, block.signed_part()) if key else b""
+    with path.open("r+b") as out:
+        out.seek(data.end - 4096)
+        out.write(verity_metadata.pack(block, signature))
+    return data, replace(record, metadata_offset=data.size - 4096)
+
+
+def test_a_signed_block_holds_with_the_right_key_only(
+    tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    path = tmp_path / "disk"
+    data, record = with_metadata(path, key)
+    other = rsa.generate_private_key(65537, 2048)
+    with opened(path) as disk:
+        assert check_metadata(disk, data, record, pem(key)).findings == ()
+        (wrong,) = check_metadata(disk, data, record, pem(other)).findings
+        (unchecked,) = check_metadata(disk, data, record, None).findings
+    assert (wrong.severity, unchecked.severity) == (Severity.ERROR, Severity.NOTE)
+
+
+@pytest.mark.parametrize("offset", [1, 30, 60, 100, 150, 300, 350])
+def test_a_flip_in_the_block_is_found(tmp_path: Path, key: rsa.RSAPrivateKey, offset: int) -> None:
+    path = tmp_path / "disk"
+    data, record = with_metadata(path, key)
+    flip(path, data.end - 4096 + offset)
+    with opened(path) as disk:
+        assert any(
+            f.severity is Severity.ERROR
+            for f in check_metadata(disk, data, record, pem(key)).findings
+        )
+
+
+def test_a_certificate_for_a_block_without_signature_is_an_error(
+    tmp_path: Path, key: rsa.RSAPrivateKey
+) -> None:
+    path = tmp_path / "disk"
+    data, record = with_metadata(path, None)
+    with opened(path) as disk:
+        assert check_metadata(disk, data, record, None).findings == ()
+        (found,) = check_metadata(disk, data, record, pem(key)).findings
+    assert "not signed" in found.what
+
+
+def test_a_block_that_says_another_root_hash_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    data, record = with_metadata(path, None)
+    with opened(path) as disk:
+        changed = replace(record, root_hash="00" * 32)
+        (found,) = check_metadata(disk, data, changed, None).findings
+    assert "for the root hash" in found.what

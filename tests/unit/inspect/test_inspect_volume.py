@@ -1,0 +1,163 @@
+"""Encrypted volumes: with the key every wrong sector is found, and told from unwritten ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+import synthetic_disk
+from synthetic_disk import MIB, flip
+
+from kiwilite.build.luks_volume import Fill, VolumeIdentity, geometry_for, write_volume
+from kiwilite.inspect.findings import Severity
+from kiwilite.inspect.regions import State, state_at
+from kiwilite.inspect.source import opened
+from kiwilite.inspect.verify import Given, Report, verify
+from kiwilite.inspect.volume import Key
+from kiwilite.ondisk.encryption import encryption
+from kiwilite.ondisk.integrity import SECTOR, Geometry
+from kiwilite.ondisk.luks2.kdf import Pbkdf2
+
+TOOLS = ("mkfs.xfs", "mke2fs", "xfs_repair")
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(t) is None for t in TOOLS), reason=f"{', '.join(TOOLS)} are not all installed"
+)
+
+SIZE = 340 * MIB
+START = 10 * MIB
+CIPHERS = {
+    "xts": encryption("aes-xts-plain64", "hmac-sha256", 4096),
+    "gcm": encryption("aes-gcm-random", "aead", 4096),
+    "gcm-512": encryption("aes-gcm-random", "aead", 512),
+}
+KEYS = [("", b"first", Pbkdf2("sha256", 1000)), ("recovery", b"second\n", Pbkdf2("sha256", 1000))]
+
+
+def made(folder: Path, kind: str, fill: Fill) -> tuple[Path, Geometry]:
+    """A disk whose last partition is such a volume, with an XFS in it."""
+    chosen = CIPHERS[kind]
+    geometry = geometry_for(SIZE, chosen, "written")
+    plain, image = folder / "plain", folder / "volume"
+    with plain.open("wb") as out:
+        out.truncate(geometry.provided_bytes)
+    sector = f"size={chosen.sector_size}"
+    command = ["mkfs.xfs", "-q", "-f", "--unsupported", "-l", "size=16m", "-s", sector, str(plain)]
+    subprocess.run(command, check=True, capture_output=True)
+    identity = VolumeIdentity(UUID(int=1), UUID(int=2))
+    write_volume(image, SIZE, plain, chosen, KEYS, identity, fill=fill, journal="written")
+    disk = synthetic_disk.make(folder / "disk", size=SIZE + 11 * MIB, last=b"")
+    with disk.open("r+b") as out, image.open("rb") as volume:
+        out.seek(START)
+        shutil.copyfileobj(volume, out, MIB)
+    return disk, geometry
+
+
+@pytest.fixture(scope="module", params=sorted(CIPHERS))
+def sparse(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Geometry]:
+    return made(tmp_path_factory.mktemp("sparse"), request.param, "sparse")
+
+
+def checked(path: Path, *keys: bytes) -> Report:
+    with opened(path) as disk:
+        return verify(disk, Given(tuple(Key("test", k) for k in keys)))
+
+
+def wrong(report: Report) -> list[str]:
+    return [f.what for f in report.findings if f.severity is not Severity.NOTE]
+
+
+def test_a_volume_with_holes_is_sound_and_its_holes_are_unallocated(
+    sparse: tuple[Path, Geometry],
+) -> None:
+    path, geometry = sparse
+    report = checked(path, b"first")
+    assert wrong(report) == []
+    written = START + geometry.data_sector(8) * SECTOR
+    assert state_at(report.regions, written) is State.CHECKED
+    assert state_at(report.regions, START + geometry.tag_byte(8)) is State.CHECKED
+    hole = START + geometry.data_sector(40 * MIB // SECTOR) * SECTOR
+    assert state_at(report.regions, hole) is State.UNALLOCATED
+
+
+def test_any_keyslot_s_key_will_do(sparse: tuple[Path, Geometry]) -> None:
+    path, _ = sparse
+    assert wrong(checked(path, b"second\n")) == []
+    assert wrong(checked(path, b"second")) == ["none of the keys opens the volume"]
+
+
+def test_without_a_key_it_says_what_was_not_checked(sparse: tuple[Path, Geometry]) -> None:
+    path, geometry = sparse
+    report = checked(path)
+    assert wrong(report) == []
+    assert any("no key is given" in f.what for f in report.findings)
+    data = START + geometry.data_sector(8) * SECTOR
+    assert state_at(report.regions, data) is State.UNCHECKED
+
+
+@pytest.mark.parametrize("what", ["ciphertext", "tag", "end of the tag"])
+def test_a_flipped_bit_is_placed_at_its_sector(sparse: tuple[Path, Geometry], what: str) -> None:
+    path, geometry = sparse
+    sector = 64
+    offset = (
+        START
+        + {
+            "ciphertext": geometry.data_sector(sector) * SECTOR + 100,
+            "tag": geometry.tag_byte(sector),
+            "end of the tag": geometry.tag_byte(sector) + geometry.tag_bytes - 1,
+        }[what]
+    )
+    flip(path, offset, 5)
+    report = checked(path, b"first")
+    flip(path, offset, 5)
+    (found,) = [f for f in report.findings if f.severity is Severity.ERROR]
+    block = geometry.block_sectors * SECTOR
+    start = START + geometry.data_sector(sector) * SECTOR
+    assert (found.place.start, found.place.end) == (start, start + block)
+    assert found.touches(offset, offset + 1)
+
+
+def test_a_written_sector_that_became_a_hole_is_found(sparse: tuple[Path, Geometry]) -> None:
+    path, geometry = sparse
+    data, tag = geometry.data_sector(64) * SECTOR, geometry.tag_byte(64)
+    block = geometry.block_sectors * SECTOR
+    with path.open("r+b") as disk:
+        fd = disk.fileno()
+        before = os.pread(fd, block, START + data), os.pread(fd, geometry.tag_bytes, START + tag)
+        os.pwrite(fd, bytes(block), START + data)
+        os.pwrite(fd, bytes(geometry.tag_bytes), START + tag)
+        said = wrong(checked(path, b"first"))
+        os.pwrite(fd, before[0], START + data)
+        os.pwrite(fd, before[1], START + tag)
+    assert any("were never written" in line for line in said)
+
+
+def test_a_full_volume_is_checked_to_its_end(tmp_path: Path) -> None:
+    path, geometry = made(tmp_path, "gcm", "full")
+    report = checked(path, b"first")
+    assert wrong(report) == []
+    hole = START + geometry.data_sector(40 * MIB // SECTOR) * SECTOR
+    assert state_at(report.regions, hole) is State.CHECKED
+
+
+def test_damage_in_the_file_system_inside_is_found_by_its_checker(tmp_path: Path) -> None:
+    chosen = CIPHERS["gcm"]
+    geometry = geometry_for(SIZE, chosen, "written")
+    plain, image = tmp_path / "plain", tmp_path / "volume"
+    with plain.open("wb") as out:
+        out.truncate(geometry.provided_bytes)
+    command = ["mkfs.xfs", "-q", "-f", "-s", "size=4096", str(plain)]
+    subprocess.run(command, check=True, capture_output=True)
+    flip(plain, 3 * 4096 + 50)  # the free space's tree, which has a checksum
+    identity = VolumeIdentity(UUID(int=1), UUID(int=2))
+    write_volume(image, SIZE, plain, chosen, KEYS, identity, fill="full", journal="written")
+    disk = synthetic_disk.make(tmp_path / "disk", size=SIZE + 11 * MIB, last=b"")
+    with disk.open("r+b") as out, image.open("rb") as volume:
+        out.seek(START)
+        shutil.copyfileobj(volume, out, MIB)
+    assert any(line.startswith("xfs_repair: ") for line in wrong(checked(disk, b"first")))
