@@ -15,7 +15,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from kiwilite.errors import KiwiliteError
 
@@ -57,7 +57,7 @@ def in_parallel(
             if kind == "end":
                 return
             if kind == "failed":
-                raise _exception(*value)
+                raise remade(value)
             yield value
             number += 1
 
@@ -116,11 +116,25 @@ def _work(function: Callable[[Item], Result], items: Iterable[Item], pipe: Binar
     except BrokenPipeError:
         return
     except Exception as error:
-        pickle.dump(("failed", (type(error), error.args, error.__dict__)), pipe)
+        pickle.dump(("failed", parts_of(error)), pipe)
 
 
-def _exception(kind: type[Exception], args: tuple[Any, ...], members: dict[str, Any]) -> Exception:
-    """An exception of a worker, whatever its own way to be made is."""
+class ErrorParts(NamedTuple):
+    """An exception as values that can go to another process, to be `remade` there."""
+
+    kind: type[Exception]
+    args: tuple[Any, ...]
+    members: dict[str, Any]
+
+
+def parts_of(error: Exception) -> ErrorParts:
+    """What `remade` needs; pickling the error itself would call its constructor with `args`."""
+    return ErrorParts(type(error), error.args, error.__dict__)
+
+
+def remade(parts: ErrorParts) -> Exception:
+    """The exception of another process, whatever its own way to be made is."""
+    kind, args, members = parts
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(members)

@@ -5,7 +5,7 @@ text form is one record per line, fields separated by single spaces, so that a
 POSIX shell reads it without a parser:
 
     image NAME VERSION
-    verity MAPPING PARTUUID ROOTHASH HASH_PARTUUID HASH_OFFSET MOUNTPOINT FSTYPE
+    verity MAPPING PARTUUID ROOTHASH HASH_PARTUUID HASH_OFFSET MOUNTPOINT FSTYPE [MOUNT_OPTIONS]
     fec MAPPING FEC_OFFSET FEC_ROOTS      (in the partition that has the hash tree)
     on-corruption eio|restart|panic
     metadata MAPPING OFFSET               (a KIWI metadata block, compared with the root hash)
@@ -49,7 +49,7 @@ class VerityDevice:
     """One dm-verity device. The superblock, which has salt, algorithm and block sizes, stands
     at `hash_offset` bytes into the partition `hash_partuuid`; None: into the device's own.
 
-    `mountpoint` "/" is the root; every other one is mounted below it, read-only.
+    `mountpoint` "/" is the root; every other one is mounted below it, with `options`.
     `metadata_offset` is where in the device's partition a KIWI metadata block stands, in bytes.
     """
 
@@ -62,14 +62,16 @@ class VerityDevice:
     hash_partuuid: UUID | None = None
     fec: Fec | None = None
     metadata_offset: int | None = None
+    options: str = "ro,nosuid,nodev"
 
     def records(self) -> list[str]:
         """The device's lines."""
-        lines = [
+        line = (
             f"verity {self.mapping} {self.partuuid} {self.root_hash}"
             f" {self.hash_partuuid or self.partuuid} {self.hash_offset}"
             f" {self.mountpoint} {self.filesystem}"
-        ]
+        )
+        lines = [line if self.mountpoint == "/" else f"{line} {self.options}"]
         if self.fec is not None:
             lines.append(f"fec {self.mapping} {self.fec.offset} {self.fec.roots}")
         if self.metadata_offset is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kiwilite.build.children import attended, begin, end_all, may_start
+from kiwilite.build.failure import read
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.keys import ToolDigests, key_of, kind_of
@@ -212,11 +213,7 @@ def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteErr
     shutil.copyfile(folder / "log", kept)
     report = folder / "failure"
     if report.exists() and report.stat().st_size:
-        kind, message, where, hint = pickle.loads(report.read_bytes())
-        error: KiwiliteError = kind(
-            message, where=where or f"step {node.name}", hint=hint or f"the whole log: {kept}"
-        )
-        return error
+        return read(report, where=f"step {node.name}", hint=f"the whole log: {kept}")
     tail = "\n".join(kept.read_text(errors="replace").splitlines()[-15:])
     return StageFailed(
         f"the step ended with status {status} and did not say why:\n{tail}",

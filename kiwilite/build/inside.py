@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from kiwilite.build import syscalls as sc
+from kiwilite.build.failure import write
 from kiwilite.errors import KiwiliteError, NoSpace
 
 NO_SPACE_STATUS = 3
@@ -39,9 +40,7 @@ def main(job_file: str) -> int:
         return NO_SPACE_STATUS
     if isinstance(failure, NoSpace):
         return NO_SPACE_STATUS
-    path.with_name("failure").write_bytes(
-        pickle.dumps((type(failure), failure.message, failure.where, failure.hint))
-    )
+    write(failure, path.with_name("failure"))
     return 1
 
 

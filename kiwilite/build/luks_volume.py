@@ -6,6 +6,7 @@ written, and the zones that tools read although it has not: the log, the head an
 tail, which probes for signatures read, and the start of every allocation group, which
 repair tools read. All else stays a hole; a token in the LUKS2 header names what is
 written, and the first boot fills the rest with authenticated zeros before it mounts.
+A full volume has the token too, with one extent: a larger disk may leave a rest there.
 
 The volume key and the IVs come from the operating system's random numbers, so that the
 volume differs from build to build. They are not derived from the description, however
@@ -58,8 +59,8 @@ CLOSE = 64 * KIB
 MOST_EXTENTS = 250
 """More would not fit into the header beside some keyslots."""
 
-READY, SPARSE = "kiwilite-ready", "kiwilite-sparse"
-"""LUKS2 subsystems, by which the initrd knows in which state a volume is."""
+SPARSE = "kiwilite-sparse"
+"""LUKS2 subsystem of a volume that never was opened: the initrd fills the holes, if any."""
 
 Fill = Literal["sparse", "full"]
 Journal = Literal["written", "deferred"]
@@ -119,8 +120,8 @@ def write_volume(
             keys,
             uuid=identity.uuid,
             label=str(identity.volume_id),
-            subsystem=SPARSE if fill == "sparse" else READY,
-            tokens=[_token(extents)] if fill == "sparse" else [],
+            subsystem=SPARSE,
+            tokens=[_token(extents)],
             randomness=os.urandom,
         )
         write(0, header)

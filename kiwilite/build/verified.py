@@ -38,6 +38,7 @@ def verity_device(target: VerityTarget, job: Job) -> VerityDevice:
         hash_partuuid=target.hash_partuuid,
         fec=fec,
         metadata_offset=metadata_offset,
+        options=target.options,
     )
 
 

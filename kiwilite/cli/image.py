@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kiwilite.cli.parse import parse
-from kiwilite.errors import UsageError
+from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.inspect.source import opened
 
 USAGE = """\
@@ -46,11 +46,22 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(USAGE, arguments)
     if found["--format"] not in ("text", "json"):
         raise UsageError(f"--format {found['--format']}: text or json")
+    try:
+        return _run(found)
+    except KiwiliteError as error:
+        # What reads an image is not told its name.
+        if not isinstance(error, UsageError):
+            error.where = error.where or found["IMAGE"]
+        raise
+
+
+def _run(found: dict[str, Any]) -> int:
+    image = Path(found["IMAGE"])
     if found["inspect"]:
-        return _inspect(Path(found["IMAGE"]), found["--format"])
+        return _inspect(image, found["--format"])
     if found["verify"]:
-        return _verify(Path(found["IMAGE"]), found)
-    return _resize(found)
+        return _verify(image, found)
+    return _resize(image, found)
 
 
 def _inspect(path: Path, output_format: str) -> int:
@@ -102,10 +113,9 @@ def _read(name: str) -> bytes:
         raise UsageError(f"{name}: {error.strerror}") from error
 
 
-def _resize(found: dict[str, Any]) -> int:
+def _resize(image: Path, found: dict[str, Any]) -> int:
     from kiwilite.inspect.resize import parse_size, resize
 
-    image = Path(found["IMAGE"])
     output = Path(found["--output"]) if found["--output"] else image
     for line in resize(image, parse_size(found["SIZE"]), output):
         sys.stdout.write(f"{line}\n")

@@ -17,7 +17,7 @@ Options:
                        the state of the TPM end with the machine
   --bios               boot with BIOS firmware instead of UEFI
   --bus BUS            virtio, nvme, ahci or usb [default: virtio]
-  --sector-size BYTES  512 or 4096 [default: 512]
+  --sector-size BYTES  512 or 4096; else what the image's partition table has
   --tpm                give the machine a TPM 2.0, kept in IMAGE.tpm
   --no-vars            forget the UEFI variables; else IMAGE.uefi-vars has them
   --reset-vars         start with fresh UEFI variables, and keep them
@@ -58,6 +58,8 @@ from kiwilite.vm.machine import (
     Writes,
     start,
 )
+from kiwilite.vm.sector_size import detect_sector_size
+from kiwilite.vm.spec import SectorSize
 
 POWER_OFF_SECONDS = 180.0
 
@@ -129,9 +131,6 @@ def _spec(options: dict[str, Any], stack: ExitStack) -> MachineSpec:
     image = find_image(Path(options["IMAGE"]) if options["IMAGE"] else None)
     bios, snapshot = options["--bios"], options["--snapshot"]
     at_terminal = options["--until"] is None
-    sector_size = _number(options, "--sector-size")
-    if sector_size not in (512, 4096):
-        raise UsageError("--sector-size is 512 or 4096")
     return MachineSpec(
         image=image,
         firmware=Firmware.BIOS if bios else Firmware.UEFI,
@@ -140,12 +139,23 @@ def _spec(options: dict[str, Any], stack: ExitStack) -> MachineSpec:
         # No one logs in while --until waits, and the port may be taken.
         ssh_port=(_number(options, "--ssh-port") or None) if at_terminal else None,
         disk_bus=_bus(options["--bus"]),
-        sector_size=512 if sector_size == 512 else 4096,
+        sector_size=_sector_size(options, image),
         writes=Writes.DISCARDED if snapshot else Writes.TO_IMAGE,
         variables=None if bios or snapshot else _variables(image, options),
         tpm=_tpm(image, options, stack) if options["--tpm"] else None,
         serial=SerialPort.TERMINAL if at_terminal else SerialPort.CONSOLE,
     )
+
+
+def _sector_size(options: dict[str, Any], image: Path) -> SectorSize:
+    if options["--sector-size"] is None:
+        return detect_sector_size(image)
+    match _number(options, "--sector-size"):
+        case 512:
+            return 512
+        case 4096:
+            return 4096
+    raise UsageError("--sector-size is 512 or 4096")
 
 
 def _until(options: dict[str, Any]) -> Until | None:

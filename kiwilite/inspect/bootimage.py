@@ -15,9 +15,6 @@ from kiwilite.inspect.table import Partition
 from kiwilite.ondisk import fat, pe
 from kiwilite.trust import authenticode
 
-BIOS_COPIES: Final = ((".linux", "kiwilite/linux"), (".initrd", "kiwilite/initrd"))
-"""Sections of the UKI, and the files with the same content that a legacy BIOS boots."""
-
 _SECTION: Final = struct.Struct("<8sIIIIIIHHI")
 _REBUILD: Final = "build or flash the image anew"
 
@@ -237,25 +234,3 @@ def _section_place(image: BootImage, name: str, number: int) -> Place:
         return image.file.place()
     _, start, _, used = rows[min(number, len(rows) - 1)]
     return image.file.place(start, start + used)
-
-
-def check_bios_copies(
-    disk: Disk, partition: Partition, volume: fat.Fat, images: tuple[BootImage, ...]
-) -> Iterator[Finding]:
-    """Kernel and initrd for a legacy BIOS are those in a unified kernel image."""
-
-    def read(at: int, length: int) -> bytes:
-        return disk.read(partition.start + at, length)
-
-    for section, path in BIOS_COPIES:
-        file = volume.find(path)
-        if file is None:
-            continue
-        content = volume.content(file, read)
-        if not any(image.section(section) == content for image in images):
-            runs = list(volume.runs(file)) or [(0, 0)]
-            yield error(
-                partition.place(runs[0][0], runs[-1][1]),
-                f"{path} is not the {section} of the unified kernel image",
-                "a legacy BIOS would boot something else; " + _REBUILD,
-            )

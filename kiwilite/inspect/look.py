@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from kiwilite.errors import KiwiliteError
+from kiwilite.inspect.bioscopies import check_bios_copies
 from kiwilite.inspect.bootimage import (
     BootImage,
     EfiFile,
     boot_image,
-    check_bios_copies,
     check_pe,
     check_policy,
     efi_files,

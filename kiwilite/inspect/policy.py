@@ -43,6 +43,8 @@ class VerityRecord:
     """Byte offset of the error correction data in the hash tree's partition, and its roots."""
     metadata_offset: int | None = None
     """Byte offset of a KIWI metadata block in the partition."""
+    options: str = ""
+    """Those it is mounted with; the root's record has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,7 @@ def _verity(row: tuple[str, ...], rows: list[tuple[str, ...]]) -> VerityRecord:
         filesystem=row[6],
         fec=(_bytes(fec[1]), _bytes(fec[2])) if fec else None,
         metadata_offset=_bytes(metadata[1]) if metadata else None,
+        options=row[7] if len(row) > 7 else "",
     )
 
 

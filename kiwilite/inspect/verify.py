@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kiwilite.errors import KiwiliteError
-from kiwilite.inspect import checkers, volume
+from kiwilite.inspect import checkers, journal, volume
 from kiwilite.inspect.checked import Checked, Scope, joined
 from kiwilite.inspect.content import (
     BiosBoot,
@@ -194,7 +194,10 @@ def _volume(seen: Seen, partition: Partition, given: Given, scope: Scope, scratc
     found, problems = volume.opened(disk, partition, header)
     findings = [*volume.check_headers(partition, copies), *problems]
     findings += volume.check_state(found, str(record.volume_id) if record else None)
-    findings += volume.check_journal(disk, found)
+    if found.geometry is not None:
+        findings += journal.check_journal(disk, partition, found.geometry, found.flags)
+        if found.pending:
+            findings.append(journal.tell_pending(partition, found.geometry, found.pending))
     keys = [*given.keys, *_embedded(seen)]
     volume_key, slots = volume.unlock(disk, found, keys)
     parts = [Checked(tuple(findings), tuple(volume.header_claims(found, slots)))]

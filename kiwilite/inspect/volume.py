@@ -11,10 +11,12 @@ from typing import Final, NamedTuple
 from kiwilite.errors import KiwiliteError
 from kiwilite.inspect.checked import Checked, Scope, spread
 from kiwilite.inspect.findings import Finding, Place, error, note, warning
+from kiwilite.inspect.journal import pending as pending_in
+from kiwilite.inspect.journal import pending_claims, reader, sources, superseded
 from kiwilite.inspect.regions import Region, State
 from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
-from kiwilite.ondisk import integrity, payload, sectors
+from kiwilite.ondisk import integrity, integrity_journal, payload, sectors
 from kiwilite.ondisk.encryption import Encryption, encryption_of_segment
 from kiwilite.ondisk.integrity import SECTOR, Geometry
 from kiwilite.ondisk.luks2 import tokens
@@ -25,10 +27,10 @@ from kiwilite.ondisk.luks2.jsontree import BadMetadata
 READY: Final = "kiwilite-ready"
 SPARSE: Final = "kiwilite-sparse"
 UNFINISHED: Final = "kiwilite-provisioning"
+RESETTING: Final = "kiwilite-reset"
 
 _HEADERS: Final = 8 << 20
 _BLOCK: Final = 4096
-_COMMITS: Final = tuple(0x1111111111111111 * n for n in (1, 2, 3, 4))
 _AREA_SIZE: Final = 16 << 20
 _MOST: Final = 50
 """Findings of one kind are not listed further."""
@@ -43,6 +45,8 @@ class Opened:
     encryption: Encryption | None
     geometry: Geometry | None
     flags: int = 0
+    pending: tuple[integrity_journal.Patch, ...] = ()
+    """What stands in the journal only, and is read from there."""
 
 
 class Key(NamedTuple):
@@ -96,7 +100,8 @@ def opened(disk: Disk, partition: Partition, header: LuksHeader) -> tuple[Opened
         whole = integrity.with_provided(shape, partition.size)
     except KiwiliteError as problem:
         return bare, [error(place, problem.message)]
-    found = Opened(partition, header, encryption, shape, superblock.flags)
+    pending = pending_in(disk, partition, shape, superblock.flags)
+    found = Opened(partition, header, encryption, shape, superblock.flags, pending)
     if whole.superblock(flags=superblock.flags).pack() == raw:
         return found, []
     if shape.provided < whole.provided and shape.superblock(flags=superblock.flags).pack() == raw:
@@ -137,26 +142,10 @@ def check_state(found: Opened, volume_id: str | None) -> Iterator[Finding]:
         yield error(place, what, "it belongs to another image; the boot will refuse it")
     if found.header.subsystem == UNFINISHED:
         yield warning(place, "provisioning was interrupted", "the next boot starts it over")
+    elif found.header.subsystem == RESETTING:
+        yield warning(place, "a factory reset was asked for", "the next boot completes it")
     elif found.header.subsystem not in (READY, SPARSE):
         yield warning(place, f"the volume's state is {found.header.subsystem!r}, which is unknown")
-
-
-def check_journal(disk: Disk, found: Opened) -> Iterator[Finding]:
-    """Every sector of the journal ends in a commit id for its place; no more is known of it."""
-    shape = found.geometry
-    if shape is None or found.flags & integrity.FLAG_DIRTY_BITMAP:
-        return
-    start = found.partition.start + (shape.segment + integrity.SUPERBLOCK_SECTORS) * SECTOR
-    size = shape.section_sectors * SECTOR
-    for section in range(shape.journal_sections):
-        raw = disk.read(start + section * size, size)
-        for number in range(shape.section_sectors):
-            end = (number + 1) * SECTOR
-            stored = int.from_bytes(raw[end - 8 : end], "little") ^ section << 32 ^ number
-            if stored not in _COMMITS:
-                at = start + section * size + end
-                place = Place(found.partition.name, at - SECTOR, at)
-                yield error(place, "a sector of the integrity journal has no valid commit id")
 
 
 def unlock(disk: Disk, found: Opened, keys: Iterable[Key]) -> tuple[bytes | None, set[int]]:
@@ -164,10 +153,7 @@ def unlock(disk: Disk, found: Opened, keys: Iterable[Key]) -> tuple[bytes | None
 
     Raises UnsupportedLuks.
     """
-
-    def read(at: int, length: int) -> bytes:
-        return disk.read(found.partition.start + at, length)
-
+    read = reader(disk, found.partition)
     volume_key, slots = None, set()
     for key in keys:
         for slot in found.header.metadata.keyslots:
@@ -180,8 +166,7 @@ def unlock(disk: Disk, found: Opened, keys: Iterable[Key]) -> tuple[bytes | None
 class _Area(NamedTuple):
     """Work on one area: with `target` its plain text goes into that file."""
 
-    disk: Disk
-    start: int
+    read: payload.ReadAt
     payload_of: tuple[Geometry, Encryption, bytes]
     number: int
     target: Path | None
@@ -190,16 +175,12 @@ class _Area(NamedTuple):
 def _check_area(job: _Area) -> tuple[payload.Found, ...]:
     shape, encryption, key = job.payload_of
     work = payload.Payload(shape, sectors.sector_cipher(encryption, key))
-
-    def read(at: int, length: int) -> bytes:
-        return job.disk.read(job.start + at, length)
-
     if job.target is None:
-        return payload.check_area(work, job.number, read)
+        return payload.check_area(work, job.number, job.read)
     fd = os.open(job.target, os.O_WRONLY)
     try:
         return payload.decrypt_area(
-            work, job.number, read, lambda at, data: os.pwrite(fd, data, at)
+            work, job.number, job.read, lambda at, data: os.pwrite(fd, data, at)
         )
     finally:
         os.close(fd)
@@ -208,7 +189,10 @@ def _check_area(job: _Area) -> tuple[payload.Found, ...]:
 def check_sectors(
     disk: Disk, found: Opened, volume_key: bytes, scope: Scope, target: Path | None
 ) -> Checked:
-    """The tag of every sector; those that a volume with holes never wrote may have none."""
+    """The tag of every sector; those that a volume with holes never wrote may have none.
+
+    Read as the kernel will after the journal's replay.
+    """
     shape, encryption = found.geometry, found.encryption
     assert shape is not None and encryption is not None
     name, base = found.partition.name, found.partition.start
@@ -216,18 +200,20 @@ def check_sectors(
     size = (shape.area_sectors + shape.tag_run) * SECTOR
     starts = [base + shape.area_start(n) * SECTOR for n in areas]
     wanted = [n for n in areas if scope.touches(starts[n], starts[n] + size)]
-    jobs = [_Area(disk, base, (shape, encryption, volume_key), n, target) for n in wanted]
+    read = integrity_journal.replayed(found.pending, reader(disk, found.partition))
+    jobs = [_Area(read, (shape, encryption, volume_key), n, target) for n in wanted]
     answers = spread(_check_area, jobs, len(jobs) * _AREA_SIZE)
     written = _written(found)
     findings: list[Finding] = []
-    claims: list[Region] = []
+    claims = list(pending_claims(found.partition, found.pending))
     for number, answer in zip(wanted, answers, strict=True):
         holes = [f.extent for f in answer if f.state == sectors.UNWRITTEN]
         unwritten = list(_outside(payload.Extent(0, shape.provided_bytes), written))
         for one in answer:
             for part in _outside(one.extent, unwritten):
                 findings.append(_bad(found, shape, one.state, part))
-        claims += _area_claims(found.partition, shape, number, [*holes, *unwritten])
+        unread = [*holes, *unwritten, *superseded(shape, number, found.pending)]
+        claims += _area_claims(found.partition, shape, number, unread)
     if len(findings) > _MOST:
         more = len(findings) - _MOST
         what = f"{more} more extents of the volume fail their check"
@@ -274,7 +260,10 @@ def _bad(found: Opened, shape: Geometry, state: int, extent: payload.Extent) -> 
         f"{extent.length} bytes from byte {extent.start} of the volume {what}"
         f" (tags at {tags} to {tags_end})",
         "reading them is an I/O error; a factory reset makes the volume anew",
-        also=(Place(found.partition.name, tags, tags_end),),
+        also=(
+            Place(found.partition.name, tags, tags_end),
+            *sources(found.partition, shape, extent, found.pending),
+        ),
     )
 
 

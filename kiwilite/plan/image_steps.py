@@ -127,6 +127,8 @@ class VerityTarget:
     fec: Output | None = None
     fec_roots: int = 0
     metadata: Output | None = None
+    options: str = "ro,nosuid,nodev"
+    """Those it is mounted with, where it is not the root."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,15 +37,20 @@ def mount_options(partition: PartitionElement) -> str:
     """
     if partition.mountoptions:
         return partition.mountoptions
-    path = "/" + "/".join(part for part in (partition.mountpoint or "").split("/") if part)
-    return ",".join((*restrictions(path), "noatime"))
+    return ",".join((*restrictions(partition.mountpoint or ""), "noatime"))
+
+
+def verified_options(path: str) -> str:
+    """The options the initrd mounts a verified partition with; the description has no say."""
+    return ",".join(("ro", *restrictions(path)))
 
 
 def restrictions(path: str) -> tuple[str, ...]:
     """What `nosuid` and `nodev` can be had below `path` without harm."""
-    if _within(path, _OTHER_SYSTEMS):
+    plain = "/" + "/".join(part for part in path.split("/") if part)
+    if _within(plain, _OTHER_SYSTEMS):
         return ()
-    if _within(path, _PROGRAMS):
+    if _within(plain, _PROGRAMS):
         return ("nodev",)
     return ("nosuid", "nodev")
 

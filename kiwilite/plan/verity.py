@@ -18,6 +18,7 @@ from kiwilite.errors import KiwiliteError
 from kiwilite.plan import disk as d
 from kiwilite.plan import steps as s
 from kiwilite.plan.identity import derived_hex, derived_uuid
+from kiwilite.plan.mounts import verified_options
 from kiwilite.plan.nodes import ROOT_MAPPING, Context, Node
 from kiwilite.plan.partitions import PartitionSize
 
@@ -177,4 +178,5 @@ def _target(context: Context, one: Verified) -> s.VerityTarget:
         fec=one.fec if chosen.fec_roots is not None else None,
         fec_roots=chosen.fec_roots or 0,
         metadata=one.metadata if _has_metadata(kind, one) else None,
+        options=verified_options(one.mountpoint or ""),
     )

@@ -172,6 +172,8 @@ def boot_partition(built: Built) -> Iterator[Fault]:
     places = [start + whole.find(kernel), start + whole.rfind(kernel)]
     bios = next(p for p in places if p != file + sections[".linux"])
     yield Fault("the kernel for a BIOS", part, bios + 5000, length)
+    menu = built.where(b"'roothash=", part)
+    yield Fault("a word of the menu for a BIOS", part, menu + 3, 4096)
     free = start + len(whole) - 2000
     yield Fault("free cluster", part, free, 4096)
 

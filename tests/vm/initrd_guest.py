@@ -357,8 +357,11 @@ def _make_root(tree: Path, version: str, root: Path, blob: bytes) -> Path:
             path.chmod(stat.S_IMODE(entry.mode))
     for applet in ("df", "id", "touch"):
         (root / "usr/bin" / applet).symlink_to("busybox")
-    listing = resources.files("kiwilite.build") / "image_files" / "kiwilite-overlay"
-    (root / "usr/sbin/kiwilite-overlay").write_bytes(listing.read_bytes())
+    for name in ("kiwilite-overlay", "kiwilite-factory-reset"):
+        command = resources.files("kiwilite.build") / "image_files" / name
+        (root / "usr/sbin" / name).write_bytes(command.read_bytes())
+    (root / "usr/lib/kiwilite").mkdir(exist_ok=True)
+    (root / "usr/lib/kiwilite/factory-reset-entry").write_text("tiny.efi@factory-reset\n")
     script = root / "usr/sbin/init"
     script.write_text(_INIT)
     script.chmod(0o755)

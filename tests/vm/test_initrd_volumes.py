@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,7 +24,7 @@ from initrd_guest import (
 
 from kiwilite.boot.mark import provisioning_mark
 from kiwilite.boot.policy import Grow, Volume
-from kiwilite.build.luks_volume import VolumeIdentity, geometry_for, write_volume
+from kiwilite.build.luks_volume import Fill, VolumeIdentity, geometry_for, write_volume
 from kiwilite.ondisk import gpt
 from kiwilite.ondisk.encryption import encryption
 from kiwilite.ondisk.luks2.kdf import Pbkdf2
@@ -32,12 +33,11 @@ pytestmark = pytest.mark.vm
 
 HOME_VOLUME = Volume("home", HOME_PARTUUID, HOME_ID, "ext4", "/home", options="nosuid,nodev")
 GROW = Grow("always", OVERLAY_PARTUUID)
-LARGER = 96 * MIB
+LARGER = 64 * MIB
 CHECK = """
 busybox df -k / | busybox tail -n 1
-umount /home 2>/dev/null
-cat /home/welcome
 """
+CHECK_FIRST = CHECK + "busybox ls -l /home/; echo mine >/home/own; sync"
 
 
 def enlarge(appliance: Appliance, by: int = LARGER) -> None:
@@ -59,39 +59,53 @@ def with_home(appliance: Appliance) -> Appliance:
     return appliance.with_policy(volumes=(*appliance.policy.volumes, HOME_VOLUME))
 
 
-def test_a_data_volume_is_provisioned_with_what_the_image_has_there(fresh: Appliance) -> None:
-    appliance = with_home(fresh)
-    outcome = appliance.boot(do="busybox ls -l /home/; echo mine >/home/own; sync")
-    assert "provisioning the /home volume on /dev/vda4 (marked)" in outcome.text
-    assert "mount: /dev/mapper/home /home ext4 rw,nosuid,nodev" in outcome.text
-    assert "-rw-r-----" in outcome.text
-    outcome = appliance.boot(do="cat /home/own /home/welcome; cryptsetup status home")
-    assert "opening the /home volume" in outcome.text
-    assert "\nmine" in outcome.text
-    assert "\nmade with the image, home" in outcome.text
-    assert outcome.status("home", "integrity") == "aead"
+@dataclass(frozen=True, slots=True)
+class Larger:
+    """The first and the second boot on a disk larger than the image, with a data volume.
+
+    In between, the primary partition table was damaged.
+    """
+
+    first: Outcome
+    second: Outcome
+    overlay_bytes: int
+    table_came_back: bool
 
 
-def test_on_a_larger_disk_the_first_boot_provisions_all_of_it(fresh: Appliance) -> None:
+@pytest.fixture(scope="module")
+def larger(factory: Appliance, tmp_path_factory: pytest.TempPathFactory) -> Larger:
+    fresh = factory.copy(tmp_path_factory.mktemp("larger"))
     enlarge(fresh)
-    outcome = fresh.with_policy(grow=GROW).boot("gpt", do=CHECK)
-    assert outcome.reached_init, outcome.text
-    (overlay,) = [p for p in table(fresh).partitions if p.unique_guid == OVERLAY_PARTUUID]
-    assert overlay.sectors * 512 == OVERLAY[1] + LARGER
-    assert overlay_kib(outcome) * 1024 > OVERLAY[1]
+    appliance = with_home(fresh).with_policy(grow=GROW)
+    first = appliance.boot("gpt", do=CHECK_FIRST)
+    before = table(appliance)
+    (overlay,) = [p for p in before.partitions if p.unique_guid == OVERLAY_PARTUUID]
+    appliance.write(512, bytes(512))
+    second = appliance.boot("gpt", do="cat /home/own /home/welcome; cryptsetup status home")
+    return Larger(first, second, overlay.sectors * 512, table(appliance) == before)
 
 
-def test_a_volume_in_use_grows_with_the_disk_and_keeps_what_it_has(used: Appliance) -> None:
-    enlarge(used)
-    growing = used.with_policy(grow=GROW, switches=("rd.root.overlay.temporary",))
-    outcome = growing.boot("gpt", do=CHECK)
-    assert "growing the file system of the overlay volume" in outcome.text
-    assert "note: kept" in outcome.text
-    assert overlay_kib(outcome) * 1024 > OVERLAY[1]
-    outcome = growing.boot("gpt", "rd.root.overlay.temporary", "inspect")
-    assert "growing" not in outcome.text
-    assert "blkid: 0" in outcome.text
-    assert "xfs_repair: 0" in outcome.text
+def test_on_a_larger_disk_the_first_boot_provisions_all_of_it(larger: Larger) -> None:
+    assert larger.first.reached_init, larger.first.text
+    assert larger.overlay_bytes == OVERLAY[1] + LARGER
+    assert overlay_kib(larger.first) * 1024 > OVERLAY[1]
+
+
+def test_a_data_volume_is_provisioned_with_what_the_image_has_there(larger: Larger) -> None:
+    assert "provisioning the /home volume on /dev/vda4 (marked)" in larger.first.text
+    assert "mount: /dev/mapper/home /home ext4 rw,nosuid,nodev" in larger.first.text
+    assert "-rw-r-----" in larger.first.text
+    assert "opening the /home volume" in larger.second.text
+    assert "\nmine" in larger.second.text
+    assert "\nmade with the image, home" in larger.second.text
+    assert larger.second.status("home", "integrity") == "aead"
+
+
+def test_a_damaged_table_is_restored_from_its_backup(larger: Larger) -> None:
+    said = "the partition table is damaged: restoring it from its backup"
+    assert said in larger.second.text
+    assert larger.second.reached_init
+    assert larger.table_came_back
 
 
 @pytest.mark.parametrize(
@@ -105,29 +119,23 @@ def test_a_volume_in_use_grows_with_the_disk_and_keeps_what_it_has(used: Applian
         ),
     ],
 )
-def test_growth_that_stops_at_any_moment_is_completed(
+def test_a_volume_in_use_grows_even_if_that_stops_at_any_moment_and_keeps_what_it_has(
     used: Appliance, moment: str, delay: float
 ) -> None:
     enlarge(used)
-    growing = used.with_policy(grow=GROW)
+    growing = used.with_policy(grow=GROW, switches=("rd.root.overlay.temporary",))
     growing.boot_until(moment, delay, "gpt")
     outcome = growing.boot("gpt", do=CHECK)
     assert "note: kept" in outcome.text, outcome.text
     assert overlay_kib(outcome) * 1024 > OVERLAY[1]
-    assert table(used).partitions
+    outcome = growing.boot("gpt", "rd.root.overlay.temporary", "inspect")
+    assert "growing" not in outcome.text
+    assert "blkid: 0" in outcome.text
+    assert "xfs_repair: 0" in outcome.text
 
 
-def test_a_damaged_table_is_restored_from_its_backup(used: Appliance) -> None:
-    before = table(used)
-    used.write(512, bytes(512))
-    outcome = used.with_policy(grow=GROW).boot("gpt")
-    assert "the partition table is damaged: restoring it from its backup" in outcome.text
-    assert "note: kept" in outcome.text
-    assert table(used) == before
-
-
-def made_with_the_image(appliance: Appliance, directory: Path) -> Appliance:
-    """The overlay's volume from our own writer, sparse: xts with hmac, 4096 bytes."""
+def made_with_the_image(appliance: Appliance, directory: Path, fill: Fill) -> Appliance:
+    """The overlay's volume from our own writer: xts with hmac, 4096 bytes."""
     if shutil.which("mkfs.xfs") is None:
         pytest.skip("needs mkfs.xfs")
     chosen = encryption("aes-xts-plain64", "hmac-sha256", 4096)
@@ -141,7 +149,7 @@ def made_with_the_image(appliance: Appliance, directory: Path) -> Appliance:
     )  # fmt: skip
     write_volume(
         image, size, filesystem, chosen, [("main", appliance.key, Pbkdf2("sha256", 1000))],
-        VolumeIdentity(uuid4(), VOLUME_ID), fill="sparse", journal="written",
+        VolumeIdentity(uuid4(), VOLUME_ID), fill=fill, journal="written",
     )  # fmt: skip
     subprocess.run(
         ["dd", f"if={image}", f"of={appliance.disk}", "bs=1M", f"seek={OVERLAY[0] // MIB}",
@@ -156,30 +164,39 @@ def made_with_the_image(appliance: Appliance, directory: Path) -> Appliance:
 
 
 READ_ALL = "dd if=/dev/mapper/luks of=/dev/null bs=1M && echo whole: readable"
+READ_END = "dd if=/dev/mapper/luks of=/dev/null bs=1M skip=320 && echo end: readable"
 
 
 @pytest.fixture
-def sparse(factory: Appliance, tmp_path: Path) -> Appliance:
-    blank = factory.copy(tmp_path)
-    blank.write(OVERLAY[0], bytes(64 * 1024))
-    return made_with_the_image(blank, tmp_path)
+def blank(fresh: Appliance) -> Appliance:
+    fresh.write(OVERLAY[0], bytes(64 * 1024))
+    return fresh
 
 
-def test_the_holes_of_a_sparse_volume_are_filled_once(sparse: Appliance) -> None:
-    outcome = sparse.boot("note=kept", do=READ_ALL)
+def test_the_holes_of_a_sparse_volume_on_a_larger_disk_are_filled_once_and_it_grows(
+    blank: Appliance, tmp_path: Path
+) -> None:
+    sparse = made_with_the_image(blank, tmp_path, "sparse")
+    enlarge(sparse)
+    growing = sparse.with_policy(grow=Grow("once", OVERLAY_PARTUUID))
+    growing.boot_until("writing zeros to the overlay volume", 1.5, "gpt")
+    outcome = growing.boot("gpt", "note=kept", do=READ_ALL + CHECK)
     assert "opening the overlay volume on /dev/vda3 (sparse)" in outcome.text
-    assert "writing zeros to the overlay volume, once: 0 %" in outcome.text
     assert "whole: readable" in outcome.text
-    outcome = sparse.boot()
+    assert overlay_kib(outcome) * 1024 > OVERLAY[1]
+    outcome = growing.boot("gpt")
     assert "writing zeros" not in outcome.text
     assert "note: kept" in outcome.text
 
 
-def test_a_sparse_volume_on_a_larger_disk_is_filled_and_grows(sparse: Appliance) -> None:
-    enlarge(sparse)
-    growing = sparse.with_policy(grow=Grow("once", OVERLAY_PARTUUID))
-    growing.boot_until("writing zeros to the overlay volume", 1.5, "gpt")
-    outcome = growing.boot("gpt", do=READ_ALL + CHECK)
-    assert "(sparse)" in outcome.text
-    assert "whole: readable" in outcome.text
+def test_a_full_volume_grows_once_and_only_what_is_new_is_filled(
+    blank: Appliance, tmp_path: Path
+) -> None:
+    full = made_with_the_image(blank, tmp_path, "full")
+    enlarge(full)
+    outcome = full.with_policy(grow=Grow("once", OVERLAY_PARTUUID)).boot("gpt", do=READ_END + CHECK)
+    assert "end: readable" in outcome.text
     assert overlay_kib(outcome) * 1024 > OVERLAY[1]
+    # 128 MiB are written at a time, and the whole volume has more than 400
+    assert outcome.text.count("writing zeros to the overlay volume, once") == 1
+    assert "growing the file system of the overlay volume" in outcome.text

@@ -216,6 +216,68 @@ written_extents"""
     assert ran.stdout.split("\n")[:2] == ["0 1040", "99 3"]
 
 
+@pytest.mark.parametrize(
+    ("extents", "filled"),
+    [("0 100", []), ("0 60", ["zeros: 60 100"]), ("5 20", ["zeros: 0 5", "zeros: 25 100"])],
+    ids=["full", "full, on a larger disk", "with holes"],
+)
+def test_a_volume_made_with_the_image_is_ready_once_all_outside_of_its_extents_is_zero(
+    tmp_path: Path, extents: str, filled: list[str]
+) -> None:
+    stubs = f"""
+unlock_volume() {{ blocks=100; }}
+written_extents() {{ echo "{extents}"; }}
+zero_blocks() {{ echo "zeros: $1 $2"; }}
+set_state() {{ echo "state: $1"; }}
+phase() {{ :; }}
+"""
+    ran = hook_shell.run(
+        tmp_path / "work", "device=d place=overlay mapping=luks\nfill_holes", stubs
+    )
+    assert ran.stdout.splitlines() == [*filled, "state: ready"], ran.stderr
+
+
+_REFUSED = "asks for other encryption than the policy"
+
+
+@pytest.mark.parametrize(
+    ("asks", "said"),
+    [
+        ("--cipher aes-xts-plain64\n", ""),
+        ("--cipher aes-xts-plain64\nformat --integrity hmac-sha256\n", _REFUSED),
+        ("--cipher aes-cbc-essiv:sha256\n", _REFUSED),
+    ],
+    ids=["the same", "not authenticated", "another cipher"],
+)
+def test_a_header_must_ask_for_what_the_policy_asks_for(device: Path, asks: str, said: str) -> None:
+    format_volume(device, "ready")
+    work = device.with_suffix(".work")
+    work.mkdir()
+    (work / "policy").write_text(f"format {asks}")
+    commands = f"""device={device} header_dump=$work/dump
+cryptsetup luksDump $device >$header_dump
+check_header"""
+    ran = hook_shell.run(work, commands)
+    assert ran.returncode == (1 if said else 0), ran.stderr
+    assert said in ran.stdout
+
+
+def test_the_wait_for_a_partition_ends_and_names_it(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "policy").write_text(
+        "verity root AAAA hash AAAA 0 / squashfs\nvolume luks BBBB id xfs\n"
+    )
+    stubs = """
+patience=1 root_partuuid=AAAA
+load_drivers() { :; }
+list_partitions() { echo "AAAA /dev/vda1 /dev/vda 1"; }
+"""
+    ran = hook_shell.run(work, "wait_for_partitions", stubs)
+    assert ran.returncode == 1
+    assert ran.stdout == "FAILED: partition BBBB did not appear\n"
+
+
 def test_the_tpm_gets_one_extension_of_pcr_12(tmp_path: Path) -> None:
     tpm = tmp_path / "tpm"
     tpm.write_bytes(b"")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kiwilite.build.job import Job
 from kiwilite.errors import StageFailed
+from kiwilite.ondisk.gpt import BadGpt
 from kiwilite.plan.references import Output
 
 
@@ -30,6 +31,8 @@ def run(step: FakeStep, job: Job) -> None:
     match step.does:
         case "fail":
             raise StageFailed("it went wrong", hint="try harder")
+        case "bad table":
+            raise BadGpt("entry 3", "lies outside")
         case "crash":
             raise RuntimeError("a defect of ours")
         case "full":

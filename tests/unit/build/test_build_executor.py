@@ -18,6 +18,7 @@ from kiwilite.build.executor import Keyed, Site, execute, missing, with_keys
 from kiwilite.build.kinds import KINDS, Kind
 from kiwilite.build.store import Store
 from kiwilite.errors import NoSpace, StageFailed
+from kiwilite.ondisk.gpt import BadGpt
 from kiwilite.plan import steps as s
 from kiwilite.plan.nodes import Node
 
@@ -130,6 +131,15 @@ def test_a_failure_is_raised_as_it_was_and_keeps_what_was_done(site: Site, diary
     assert site.store.find(keyed.keys["b"]) is None
     assert runs(diary, "c") == 0
     assert nothing_half_written(site)
+
+
+def test_a_failure_with_its_own_constructor_is_raised_as_it_was(site: Site, diary: Path) -> None:
+    keyed = with_keys([node(diary, "a", "bad table")], site.store)
+    with pytest.raises(BadGpt, match="entry 3: lies outside") as caught:
+        execute(keyed, ["a"], site, Recorder())
+    assert caught.value.field == "entry 3"
+    assert caught.value.where == "step a"
+    assert str(site.store.root / "logs/a.log") in (caught.value.hint or "")
 
 
 def test_after_a_failure_the_next_run_goes_on_where_it_stopped(site: Site, diary: Path) -> None:

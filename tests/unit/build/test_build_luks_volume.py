@@ -203,8 +203,9 @@ def test_a_full_volume_has_no_unwritten_sector(tmp_path: Path, kind: Encryption)
     image, filesystem = make_volume(tmp_path, kind, fill="full")
     volume = open_volume(image, PHRASE)
     assert volume.not_good() == []
-    assert volume.header.subsystem == "kiwilite-ready"
-    assert written_extents(volume.header.metadata.tokens) is None
+    assert volume.header.subsystem == "kiwilite-sparse"
+    blocks = volume.payload.geometry.provided_bytes // BLOCK
+    assert written_extents(volume.header.metadata.tokens) == ((0, blocks),)
     assert same(volume.decrypted(tmp_path / "back"), filesystem)
 
 

@@ -13,7 +13,7 @@ from kiwilite.inspect.policy import BadPolicy, read_initrd
 ROOT = VerityDevice(
     "verityRoot", UUID(int=1), "ab" * 32, 4096, "/", "squashfs", UUID(int=2), Fec(8192, 4), 12288
 )
-OTHER = VerityDevice("other", UUID(int=3), "cd" * 32, 8192, "/srv", "squashfs")
+OTHER = VerityDevice("other", UUID(int=3), "cd" * 32, 8192, "/srv", "squashfs", options="ro,nodev")
 POLICY = Policy(
     image="tiny",
     version="1.0.0",
@@ -38,6 +38,7 @@ def test_what_was_written_reads_back() -> None:
     assert (root.partuuid, root.hash_partuuid) == (UUID(int=1), UUID(int=2))
     assert (root.root_hash, root.hash_offset, root.mountpoint) == ("ab" * 32, 4096, "/")
     assert (root.fec, root.metadata_offset) == ((8192, 4), 12288)
+    assert (root.options, other.options) == ("", "ro,nodev")
     assert (other.hash_partuuid, other.fec, other.metadata_offset) == (UUID(int=3), None, None)
     assert [(v.partuuid, v.volume_id, v.mountpoint) for v in policy.volumes] == [
         (UUID(int=4), UUID(int=5), "overlay")

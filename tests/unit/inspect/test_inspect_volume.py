@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import synthetic_disk
 from synthetic_disk import MIB, flip
+from unclean_xfs import not_unmounted
+from written_journal import committed, section_start
 
 from kiwilite.build.luks_volume import Fill, VolumeIdentity, geometry_for, write_volume
 from kiwilite.inspect.findings import Severity
@@ -22,7 +26,7 @@ from kiwilite.ondisk.encryption import encryption
 from kiwilite.ondisk.integrity import SECTOR, Geometry
 from kiwilite.ondisk.luks2.kdf import Pbkdf2
 
-TOOLS = ("mkfs.xfs", "mke2fs", "xfs_repair")
+TOOLS = ("mkfs.xfs", "mke2fs", "xfs_repair", "cryptsetup")
 pytestmark = pytest.mark.skipif(
     any(shutil.which(t) is None for t in TOOLS), reason=f"{', '.join(TOOLS)} are not all installed"
 )
@@ -37,8 +41,8 @@ CIPHERS = {
 KEYS = [("", b"first", Pbkdf2("sha256", 1000)), ("recovery", b"second\n", Pbkdf2("sha256", 1000))]
 
 
-def made(folder: Path, kind: str, fill: Fill) -> tuple[Path, Geometry]:
-    """A disk whose last partition is such a volume, with an XFS in it."""
+def made(folder: Path, kind: str, fill: Fill, *, dirty: bool = False) -> tuple[Path, Geometry]:
+    """A disk whose last partition is such a volume, with an XFS in it; `dirty`: not unmounted."""
     chosen = CIPHERS[kind]
     geometry = geometry_for(SIZE, chosen, "written")
     plain, image = folder / "plain", folder / "volume"
@@ -47,6 +51,8 @@ def made(folder: Path, kind: str, fill: Fill) -> tuple[Path, Geometry]:
     sector = f"size={chosen.sector_size}"
     command = ["mkfs.xfs", "-q", "-f", "--unsupported", "-l", "size=16m", "-s", sector, str(plain)]
     subprocess.run(command, check=True, capture_output=True)
+    if dirty:
+        not_unmounted(plain)
     identity = VolumeIdentity(UUID(int=1), UUID(int=2))
     write_volume(image, SIZE, plain, chosen, KEYS, identity, fill=fill, journal="written")
     disk = synthetic_disk.make(folder / "disk", size=SIZE + 11 * MIB, last=b"")
@@ -98,6 +104,29 @@ def test_without_a_key_it_says_what_was_not_checked(sparse: tuple[Path, Geometry
     assert any("no key is given" in f.what for f in report.findings)
     data = START + geometry.data_sector(8) * SECTOR
     assert state_at(report.regions, data) is State.UNCHECKED
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [("provisioning", "provisioning was interrupted"), ("reset", "a factory reset was asked for")],
+)
+def test_a_volume_that_the_next_boot_makes_anew_is_said_to_be_one(
+    sparse: tuple[Path, Geometry], tmp_path: Path, state: str, said: str
+) -> None:
+    path, _ = sparse
+    header = tmp_path / "header"
+    with path.open("r+b") as disk:
+        before = os.pread(disk.fileno(), 17 * MIB, START)
+        header.write_bytes(before)
+        subprocess.run(
+            ["cryptsetup", "config", "--label", str(UUID(int=2)), "--subsystem",
+             f"kiwilite-{state}", header],
+            check=True,
+        )  # fmt: skip
+        os.pwrite(disk.fileno(), header.read_bytes(), START)
+        findings = wrong(checked(path))
+        os.pwrite(disk.fileno(), before, START)
+    assert findings == [said]
 
 
 @pytest.mark.parametrize("what", ["ciphertext", "tag", "end of the tag"])
@@ -161,3 +190,84 @@ def test_damage_in_the_file_system_inside_is_found_by_its_checker(tmp_path: Path
         out.seek(START)
         shutil.copyfileobj(volume, out, MIB)
     assert any(line.startswith("xfs_repair: ") for line in wrong(checked(disk, b"first")))
+
+
+Volume = tuple[Path, Geometry]
+BLOCKS = (0, 64)
+"""Logical sectors of blocks that were written: the first one has the XFS's superblock."""
+
+
+@contextmanager
+def written(path: Path, *pieces: tuple[int, bytes]) -> Iterator[None]:
+    """Bytes at offsets of the volume's partition, for as long as this lasts."""
+    with path.open("r+b") as disk:
+        fd = disk.fileno()
+        before = [(at, os.pread(fd, len(data), START + at)) for at, data in pieces]
+        for at, data in pieces:
+            os.pwrite(fd, data, START + at)
+        yield
+        for at, data in before:
+            os.pwrite(fd, data, START + at)
+
+
+@contextmanager
+def torn(volume: Volume) -> Iterator[int]:
+    """Blocks whole in the journal only, as after a power cut; the first one's byte there."""
+    path, geometry = volume
+    size = geometry.block_sectors * SECTOR
+    entries, pieces = {}, []
+    with path.open("rb") as disk:
+        fd = disk.fileno()
+        for sector in BLOCKS:
+            data, tag = geometry.data_sector(sector) * SECTOR, geometry.tag_byte(sector)
+            block = os.pread(fd, size, START + data)
+            entries[sector] = block, os.pread(fd, geometry.tag_bytes, START + tag)
+            pieces += [(data, bytes(size // 2)), (tag, b"\xff" * 8)]
+    start = section_start(geometry, 0)
+    with written(path, *pieces, (start, committed(geometry, 0, 1, entries))):
+        yield start + 8 * SECTOR
+
+
+def test_blocks_that_are_whole_in_the_journal_only_are_no_damage(sparse: Volume) -> None:
+    path, geometry = sparse
+    with torn(sparse) as source:
+        report = checked(path, b"first")
+    assert wrong(report) == []
+    assert report.is_sound
+    (told,) = [f.what for f in report.findings if "pending" in f.what]
+    assert "the integrity journal has 2 blocks pending" in told
+    in_place = START + geometry.data_sector(BLOCKS[0]) * SECTOR
+    assert state_at(report.regions, START + source) is State.CHECKED
+    assert state_at(report.regions, in_place) is State.UNALLOCATED
+    assert state_at(report.regions, START + geometry.tag_byte(BLOCKS[0])) is State.UNALLOCATED
+
+
+def test_pending_blocks_are_told_of_without_a_key(sparse: Volume) -> None:
+    with torn(sparse):
+        assert any("2 blocks pending" in f.what for f in checked(sparse[0]).findings)
+    assert not any("pending" in f.what for f in checked(sparse[0]).findings)
+
+
+def test_a_torn_block_that_is_in_no_journal_is_damage(sparse: Volume) -> None:
+    path, geometry = sparse
+    fresh = committed(geometry, 0, 0, {})
+    with torn(sparse), written(path, (section_start(geometry, 0), fresh)):
+        assert any("do not go with their tags" in line for line in wrong(checked(path, b"first")))
+
+
+def test_damage_in_the_journal_s_copy_is_placed_there_too(sparse: Volume) -> None:
+    path, _ = sparse
+    with torn(sparse) as source:
+        flip(path, START + source + 100)
+        report = checked(path, b"first")
+    (found,) = [f for f in report.findings if f.severity is Severity.ERROR]
+    assert "do not go with their tags" in found.what
+    assert found.touches(START + source + 100, START + source + 101)
+
+
+def test_an_xfs_in_a_volume_that_was_not_unmounted_is_a_warning(tmp_path: Path) -> None:
+    path, _ = made(tmp_path, "gcm", "sparse", dirty=True)
+    report = checked(path, b"first")
+    (line,) = wrong(report)
+    assert "was not unmounted" in line
+    assert Severity.ERROR not in {f.severity for f in report.findings}

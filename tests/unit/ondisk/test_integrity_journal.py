@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from written_journal import committed, section_start
 
 from kiwilite.ondisk import integrity
 from kiwilite.ondisk.encryption import encryption
-from kiwilite.ondisk.integrity import SECTOR, Geometry, fresh_section
+from kiwilite.ondisk.integrity import SECTOR, Geometry
 from kiwilite.ondisk.integrity_journal import pending, replayed
 
 MIB = 1 << 20
@@ -37,26 +37,10 @@ class Volume:
     def read(self, offset: int, length: int) -> bytes:
         return bytes(self.data[offset : offset + length])
 
-    def section_start(self, section: int) -> int:
-        return self.place.segment * SECTOR + 4096 + section * self.place.section_sectors * SECTOR
-
     def commit(self, section: int, round_: int, entries: Mapping[int, tuple[bytes, bytes]]) -> None:
         """Write a section in a round (0 to 3), with blocks and tags by logical sector."""
-        place, raw = self.place, bytearray(fresh_section(self.place, section))
-        for number, (sector, (block, tag)) in enumerate(entries.items()):
-            at = number % 8 * SECTOR + number // 8 * place.entry_bytes
-            lasts = b"".join(
-                block[n * SECTOR + 504 : (n + 1) * SECTOR] for n in range(place.block_sectors)
-            )
-            row = struct.pack("<Q", sector) + lasts + tag
-            raw[at : at + len(row)] = row
-            start = (8 + number * place.block_sectors) * SECTOR
-            raw[start : start + len(block)] = block
-        for number in range(place.section_sectors):
-            end = (number + 1) * SECTOR
-            value = 0x1111111111111111 * (round_ + 1) ^ section << 32 ^ number
-            raw[end - 8 : end] = struct.pack("<Q", value)
-        start = self.section_start(section)
+        raw = committed(self.place, section, round_, entries)
+        start = section_start(self.place, section)
         self.data[start : start + len(raw)] = raw
         self.contents.update(entries)
 
@@ -124,10 +108,10 @@ def test_a_section_that_was_not_written_to_its_end_gives_nothing() -> None:
     place = volume.place
     whole, torn = place.block_sectors * 2, place.block_sectors * 5
     volume.commit(0, 1, {whole: some_block(place)})
-    before = volume.read(volume.section_start(1), place.section_sectors * SECTOR)
+    before = volume.read(section_start(place, 1), place.section_sectors * SECTOR)
     volume.commit(1, 1, {torn: some_block(place)})
     middle = 20 * SECTOR
-    start = volume.section_start(1)
+    start = section_start(place, 1)
     volume.data[start + middle : start + len(before)] = before[middle:]
     assert in_place(volume, whole) == volume.contents[whole]
     assert in_place(volume, torn)[1] == bytes(place.tag_bytes)
@@ -137,7 +121,7 @@ def test_a_journal_with_a_foreign_sector_is_not_replayed_at_all() -> None:
     """As the kernel does: it writes a new one."""
     volume = fresh()
     volume.commit(0, 1, {0: some_block(volume.place)})
-    start = volume.section_start(3)
+    start = section_start(volume.place, 3)
     volume.data[start + SECTOR - 1] ^= 0xFF
     assert pending(volume.place, volume.read) == ()
 

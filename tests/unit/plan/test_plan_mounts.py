@@ -83,6 +83,24 @@ def test_setuid_programs_and_devices_work_only_where_systems_and_programs_are_ke
     assert mount_options(data(mountpoint)) == options
 
 
+@pytest.mark.parametrize(
+    ("mountpoint", "options"),
+    [
+        ("/srv/www", "ro"),
+        ("/usr/", "ro,nodev"),
+        ("/opt/tools", "ro,nodev"),
+        ("/data", "ro,nosuid,nodev"),
+    ],
+)
+def test_a_verified_partition_with_programs_keeps_their_setuid_bits(
+    mountpoint: str, options: str
+) -> None:
+    step = plan_of(with_partitions(data(mountpoint, "squashfs"))).node("uki").step
+    assert isinstance(step, s.Uki)
+    (_, target) = step.verity
+    assert target.options == options
+
+
 def test_options_of_the_description_stand_in_place_of_ours() -> None:
     appliance = with_partitions(replace(data("/home"), mountoptions="ro,x-systemd.automount"))
     assert fstab(appliance)[0].split()[3] == "ro,x-systemd.automount"

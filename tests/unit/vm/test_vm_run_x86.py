@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from kiwilite.errors import HostError, UsageError
 from kiwilite.vm import ssh
 from kiwilite.vm.machine import MachineSpec, start
 from kiwilite.vm.process import end, require, spawn
+from kiwilite.vm.sector_size import detect_sector_size
 
 
 def touch(path: Path, age: int) -> Path:
@@ -73,6 +75,54 @@ def test_a_command_line_without_sense_is_refused(tmp_path: Path, arguments: list
 
 def test_memory_is_in_mib_or_has_a_unit() -> None:
     assert [run_x86.memory_in_mib(text) for text in ("2048", "512M", "2G")] == [2048, 512, 2048]
+
+
+def gpt_image(path: Path, sector: int) -> Path:
+    """A disk of 1 MiB with nothing but the header of a GPT, in the sector it belongs to."""
+    with path.open("wb") as disk:
+        disk.truncate(1 << 20)
+        disk.seek(sector)
+        disk.write(b"EFI PART")
+    return path
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_the_sector_size_is_the_one_of_the_partition_table(tmp_path: Path, sector: int) -> None:
+    assert detect_sector_size(gpt_image(tmp_path / "x.raw", sector)) == sector
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_the_partition_table_is_found_in_a_qcow2_too(tmp_path: Path, sector: int) -> None:
+    if shutil.which("qemu-img") is None:
+        pytest.skip("qemu-img is not installed")
+    raw, image = gpt_image(tmp_path / "x.raw", sector), tmp_path / "x.qcow2"
+    command = ["qemu-img", "convert", "-c", "-O", "qcow2", str(raw), str(image)]
+    subprocess.run(command, check=True)
+    assert detect_sector_size(image) == sector
+
+
+@pytest.mark.parametrize("content", [b"", b"QFI\xfb", bytes(5000)])
+def test_an_image_without_a_partition_table_has_sectors_of_512(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "x").write_bytes(content)
+    assert detect_sector_size(tmp_path / "x") == 512
+
+
+def spec_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> MachineSpec:
+    """The machine that a command line would start."""
+    specs: list[MachineSpec] = []
+    monkeypatch.setattr(run_x86, "_run_at_terminal", specs.append)
+    assert run_x86.main(list(arguments)) == 0
+    return specs[0]
+
+
+def test_the_option_goes_before_what_the_image_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = str(gpt_image(tmp_path / "x.raw", 4096))
+    assert spec_of(monkeypatch, image).sector_size == 4096
+    assert spec_of(monkeypatch, "--sector-size", "512", image).sector_size == 512
 
 
 def test_the_help_fits_eighty_columns() -> None:
