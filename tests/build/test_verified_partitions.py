@@ -52,7 +52,7 @@ def verity_command(
     policy: list[list[str]], mapping: str, data: Path, hashes: Path
 ) -> list[str | Path]:
     """veritysetup's call by what the policy says and nothing else."""
-    _, root_hash, _, hash_offset, _, _ = record(policy, "verity", mapping)
+    _, root_hash, _, hash_offset, *_ = record(policy, "verity", mapping)
     fec_offset, roots = record(policy, "fec", mapping)
     return [
         *("veritysetup", "verify", data, hashes, root_hash, f"--hash-offset={hash_offset}"),

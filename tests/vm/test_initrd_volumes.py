@@ -33,7 +33,7 @@ pytestmark = pytest.mark.vm
 
 HOME_VOLUME = Volume("home", HOME_PARTUUID, HOME_ID, "ext4", "/home", options="nosuid,nodev")
 GROW = Grow("always", OVERLAY_PARTUUID)
-LARGER = 64 * MIB
+LARGER = 96 * MIB
 CHECK = """
 busybox df -k / | busybox tail -n 1
 """
