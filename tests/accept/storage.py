@@ -103,6 +103,8 @@ ROWS = (
         "after a power cut the machine boots, and what was synced is there",
         {
             "provisioning": power_cut("provisioning"),
+            "filling a sparse volume": power_cut("filled_to_its_end"),
+            "use of a sparse volume": power_cut("synced_to_a_sparse"),
             "growth": power_cut("growth"),
             "reset": power_cut("reset"),
             "normal use": power_cut("use"),

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
+from built_volume import made_with_the_image
 from initrd_guest import (
     HOME,
     HOME_ID,
@@ -17,17 +15,13 @@ from initrd_guest import (
     MIB,
     OVERLAY,
     OVERLAY_PARTUUID,
-    VOLUME_ID,
     Appliance,
     Outcome,
 )
 
 from kiwilite.boot.mark import provisioning_mark
 from kiwilite.boot.policy import Grow, Volume
-from kiwilite.build.luks_volume import Fill, VolumeIdentity, geometry_for, write_volume
 from kiwilite.ondisk import gpt
-from kiwilite.ondisk.encryption import encryption
-from kiwilite.ondisk.luks2.kdf import Pbkdf2
 
 pytestmark = pytest.mark.vm
 
@@ -134,49 +128,14 @@ def test_a_volume_in_use_grows_even_if_that_stops_at_any_moment_and_keeps_what_i
     assert "xfs_repair: 0" in outcome.text
 
 
-def made_with_the_image(appliance: Appliance, directory: Path, fill: Fill) -> Appliance:
-    """The overlay's volume from our own writer: xts with hmac, 4096 bytes."""
-    if shutil.which("mkfs.xfs") is None:
-        pytest.skip("needs mkfs.xfs")
-    chosen = encryption("aes-xts-plain64", "hmac-sha256", 4096)
-    size = OVERLAY[1]
-    filesystem, image = directory / "filesystem", directory / "volume"
-    with filesystem.open("wb") as file:
-        file.truncate(geometry_for(size, chosen, "written").provided_bytes)
-    features = ["-i", "nrext64=0", "-m", "bigtime=0,inobtcount=0"]
-    subprocess.run(
-        ["mkfs.xfs", "-q", "-f", *features, "-s", "size=4096", filesystem], check=True
-    )  # fmt: skip
-    write_volume(
-        image, size, filesystem, chosen, [("main", appliance.key, Pbkdf2("sha256", 1000))],
-        VolumeIdentity(uuid4(), VOLUME_ID), fill=fill, journal="written",
-    )  # fmt: skip
-    subprocess.run(
-        ["dd", f"if={image}", f"of={appliance.disk}", "bs=1M", f"seek={OVERLAY[0] // MIB}",
-         "conv=notrunc,sparse", "status=none"],
-        check=True,
-    )  # fmt: skip
-    options = (
-        ("--cipher", "aes-xts-plain64"), ("--key-size", "512"), ("--integrity", "hmac-sha256"),
-        ("--sector-size", "4096"), ("--pbkdf", "pbkdf2"), ("--pbkdf-force-iterations", "1000"),
-    )  # fmt: skip
-    return appliance.with_policy(format_options=options)
-
-
 READ_ALL = "dd if=/dev/mapper/luks of=/dev/null bs=1M && echo whole: readable"
 READ_END = "dd if=/dev/mapper/luks of=/dev/null bs=1M skip=320 && echo end: readable"
 
 
-@pytest.fixture
-def blank(fresh: Appliance) -> Appliance:
-    fresh.write(OVERLAY[0], bytes(64 * 1024))
-    return fresh
-
-
 def test_the_holes_of_a_sparse_volume_on_a_larger_disk_are_filled_once_and_it_grows(
-    blank: Appliance, tmp_path: Path
+    fresh: Appliance, tmp_path: Path
 ) -> None:
-    sparse = made_with_the_image(blank, tmp_path, "sparse")
+    sparse = made_with_the_image(fresh, tmp_path, "sparse")
     enlarge(sparse)
     growing = sparse.with_policy(grow=Grow("once", OVERLAY_PARTUUID))
     growing.boot_until("writing zeros to the overlay volume", 1.5, "gpt")
@@ -190,9 +149,9 @@ def test_the_holes_of_a_sparse_volume_on_a_larger_disk_are_filled_once_and_it_gr
 
 
 def test_a_full_volume_grows_once_and_only_what_is_new_is_filled(
-    blank: Appliance, tmp_path: Path
+    fresh: Appliance, tmp_path: Path
 ) -> None:
-    full = made_with_the_image(blank, tmp_path, "full")
+    full = made_with_the_image(fresh, tmp_path, "full")
     enlarge(full)
     outcome = full.with_policy(grow=Grow("once", OVERLAY_PARTUUID)).boot("gpt", do=READ_END + CHECK)
     assert "end: readable" in outcome.text

@@ -1,4 +1,4 @@
-"""Power lost while a machine provisions its volume, works, is reset, or grows with its disk.
+"""Power lost while a machine makes or fills its volume, works, is reset, or grows with its disk.
 
 A boot is recorded with every write; each test draws a moment of it, makes the disk as a
 power cut in that moment may leave it, and boots that.
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import power_cut
 import pytest
+from built_volume import made_with_the_image
 from initrd_guest import MIB, OVERLAY, OVERLAY_PARTUUID, make_appliance
 from power_cut import STEPS, AfterCut, Found, Recording
 from write_log import Cut
@@ -33,6 +34,17 @@ def first_boot(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
     appliance = make_appliance(directory, power_cut.SCRIPTS)
     with power_cut.recorded(appliance, directory / "recorded", 0) as recording:
         yield recording
+
+
+@pytest.fixture(scope="module")
+def filling(first_boot: Recording, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recording]:
+    """The first boot with a sparse volume that was made with the image, and work after it."""
+    directory = tmp_path_factory.mktemp("filling")
+    sparse = made_with_the_image(first_boot.before.copy(directory), directory, "sparse")
+    with power_cut.recorded(sparse, directory / "recorded", 0) as recording:
+        assert "writing zeros to the overlay volume" in recording.text
+        yield recording
+    sparse.disk.unlink()
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +115,24 @@ def test_what_was_synced_in_normal_use_survives_a_power_cut(
     rng = random.Random(f"use/{seed}")
     after = power_cut.cut_and_boot(first_boot, first_boot.work, rng, tmp_path / "cut.raw")
     power_cut.judge(after, lost(after), protocol, f"use/{seed}")
+
+
+@pytest.mark.parametrize("seed", power_cut.seeds(1, 5))
+def test_a_sparse_volume_that_loses_power_is_filled_to_its_end(
+    filling: Recording, seed: int, tmp_path: Path, protocol: Path
+) -> None:
+    rng = random.Random(f"filling/{seed}")
+    after = power_cut.cut_and_boot(filling, filling.before_work(rng), rng, tmp_path / "cut.raw")
+    power_cut.judge(after, lost(after), protocol, f"filling/{seed}")
+
+
+@pytest.mark.parametrize("seed", power_cut.seeds(1, 5))
+def test_what_was_synced_to_a_sparse_volume_survives_a_power_cut(
+    filling: Recording, seed: int, tmp_path: Path, protocol: Path
+) -> None:
+    rng = random.Random(f"filled/{seed}")
+    after = power_cut.cut_and_boot(filling, filling.work, rng, tmp_path / "cut.raw")
+    power_cut.judge(after, lost(after), protocol, f"filled/{seed}")
 
 
 @pytest.mark.parametrize("seed", power_cut.seeds(1, 10))
