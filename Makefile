@@ -4,13 +4,13 @@ BIN := .venv/bin
 DESCRIPTION := x86
 PROFILE := bootstrapped
 IMAGE_DIR := build/kiwilite-$(DESCRIPTION)-$(PROFILE)
-PYTHON_FILES := kiwilite tests benchmarks setup.py
+PYTHON_FILES := kiwilite tests benchmarks scripts setup.py
 
 # Tests call kiwilite and run_x86 as a user would.
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
 .PHONY: start help setup doctor image test lint unit build-tests vm-tests soak \
-	accept-main accept-storage benchmark format schema clean
+	accept-main accept-storage benchmark format schema generate clean
 .NOTPARALLEL:
 
 start: setup help
@@ -78,6 +78,9 @@ format: setup ## format and fix what can be fixed by itself
 schema: setup ## make kiwilite.rng and kiwilite.xsd from kiwilite.rnc
 	trang schema/kiwilite.rnc schema/kiwilite.rng
 	trang schema/kiwilite.rnc schema/kiwilite.xsd
+
+generate: setup ## make all that is generated and committed: manuals, completions, tables
+	$(BIN)/python scripts/generate
 
 clean: ## remove build results and caches; the store stays
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,8 +19,12 @@ Usage:
   kiwilite system build --description PATH [--profile NAME]... [--target-dir D]
   kiwilite system plan --description PATH [--profile NAME]... [--format FORMAT]
   kiwilite system bootstrap --description PATH [--target-dir DIR]
+  kiwilite description check|format|upgrade|show|diagram PATH [--format FORMAT]
+  kiwilite description init NAME
+  kiwilite image info --description PATH [--profile NAME]...
   kiwilite image inspect|verify IMAGE [--format FORMAT]
   kiwilite image resize IMAGE SIZE [--output FILE]
+  kiwilite explain CODE
   kiwilite doctor
   kiwilite COMMAND --help
   kiwilite --version
@@ -30,7 +34,7 @@ host lacks something, 4 a build step failed, 5 a package source cannot be
 reached, 6 no space left.
 """
 
-GROUPS = ("system", "image", "doctor")
+GROUPS = ("system", "description", "image", "explain", "doctor")
 WITH_VALUE = ("--profile", "--description", "--target-dir", "--config", "--type", "--format")
 
 
