@@ -16,7 +16,7 @@ from kiwilite.description.model import Appliance, ImageType, Overlay, Span
 from kiwilite.description.profiles import Selection, matches
 from kiwilite.description.resolve import SCRIPTS
 from kiwilite.description.tree import Node
-from kiwilite.description.values import boolean, comma_list, group, permissions
+from kiwilite.description.values import comma_list, group, permissions, writes_to_partition
 
 _NO_KERNEL = re.compile(
     r"linux-(base|firmware|headers|tools|perf|doc|source|kbuild|libc|compiler|config|support)"
@@ -190,8 +190,7 @@ def check_passphrase(image_type: Node) -> Iterator[Diagnostic]:
 
 def _unencrypted(image_type: Node) -> Iterator[Diagnostic]:
     """An overlay partition in the clear, which is more than nothing and less than it looks."""
-    overlay = boolean(image_type, "overlayroot")
-    if overlay and boolean(image_type, "overlayroot_write_partition", default=True):
+    if writes_to_partition(image_type):
         yield Diagnostic(
             image_type.attribute_span("overlayroot"),
             "error",

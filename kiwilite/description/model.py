@@ -207,7 +207,7 @@ class ImageType:
     initrd_system: Literal["kiwilite", "dracut"] = "kiwilite"
     """What makes the initrd; "dracut" only where the description says so."""
     grow: Literal["never", "always", "once"] = "never"
-    """`oem-resize`, `oem-resize-once`: the last partition grows with the disk."""
+    """`oem-resize`, `oem-resize-once`: the overlay's partition, the last, grows with the disk."""
     hybrid: tuple[HybridEntry, ...] = ()
     """Empty: with `gpt_hybrid_mbr` the first three partitions, as KIWI has them."""
     boot_switches: tuple[str, ...] = ()

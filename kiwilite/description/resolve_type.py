@@ -17,7 +17,16 @@ from kiwilite.description.model import (
     VeritySettings,
 )
 from kiwilite.description.tree import Node
-from kiwilite.description.values import MIB, boolean, integer, mebibytes, number, size_bytes, truth
+from kiwilite.description.values import (
+    MIB,
+    boolean,
+    integer,
+    mebibytes,
+    number,
+    size_bytes,
+    truth,
+    writes_to_partition,
+)
 
 DEFAULT_FIRMWARE = "bios"
 """What KIWI means by a `<type>` without firmware."""
@@ -49,23 +58,22 @@ def image_type(node: Node) -> ImageType:
         bios=boolean(node, "eficsm"),
         dps_types=boolean(node, "apply_dps_codes"),
         initrd_system="dracut" if node.get("initrd_system") == "dracut" else "kiwilite",
-        grow=_grow(node.first("oemconfig")),
+        grow=_grow(node),
         hybrid=tuple(_hybrid_entries(node)),
         boot_switches=tuple((node.get("boot_switches") or "").split()),
     )
 
 
-def _grow(section: Node | None) -> Literal["never", "always", "once"]:
-    """`oem-resize`, and `oem-resize-once`, which stands for both where it is alone."""
-    if section is None:
+def _grow(node: Node) -> Literal["never", "always", "once"]:
+    """`oem-resize`, which is on unless it is switched off, and `oem-resize-once`."""
+    wishes = {
+        wish.name: truth(wish.text)
+        for section in node.all("oemconfig")
+        for wish in section.all("oem-resize", "oem-resize-once")
+    }
+    if not writes_to_partition(node) or not wishes.get("oem-resize", True):
         return "never"
-    resize, once = section.first("oem-resize"), section.first("oem-resize-once")
-    only_once = once is not None and truth(once.text)
-    if resize is None:
-        return "once" if only_once else "never"
-    if not truth(resize.text):
-        return "never"
-    return "once" if only_once else "always"
+    return "once" if wishes.get("oem-resize-once") else "always"
 
 
 def _hybrid_entries(node: Node) -> Iterator[HybridEntry]:

@@ -11,7 +11,7 @@ from kiwilite.description.fault import fault
 from kiwilite.description.luks import luksformat_options, xfs_least
 from kiwilite.description.model import ImageType, Overlay
 from kiwilite.description.tree import Node
-from kiwilite.description.values import MIB, boolean, size_bytes, truth
+from kiwilite.description.values import MIB, boolean, size_bytes, truth, writes_to_partition
 
 XFS_LEAST: Final = 300 * MIB
 """mkfs.xfs refuses less."""
@@ -166,10 +166,7 @@ def check_growth(image_type: Node) -> Iterator[Diagnostic]:
     """Growth is that of the partition the overlay writes to."""
     for section in image_type.all("oemconfig"):
         for wish in section.all("oem-resize", "oem-resize-once"):
-            if truth(wish.text) and not (
-                boolean(image_type, "overlayroot")
-                and boolean(image_type, "overlayroot_write_partition", default=True)
-            ):
+            if truth(wish.text) and not writes_to_partition(image_type):
                 message = f"`<{wish.name}>` needs a partition that the overlay writes to"
                 yield fault(wish, None, "KL0702", message)
 

@@ -21,6 +21,13 @@ def boolean(node: Node, name: str, default: bool = False) -> bool:
     return default if value is None else truth(value)
 
 
+def writes_to_partition(image_type: Node) -> bool:
+    """Whether the `<type>` has an overlay that writes to a partition of its own."""
+    return boolean(image_type, "overlayroot") and boolean(
+        image_type, "overlayroot_write_partition", default=True
+    )
+
+
 def truth(text: str) -> bool:
     """Whether `text` is one of the two ways to write "true"."""
     return text.strip() in ("true", "1")

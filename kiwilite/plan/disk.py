@@ -49,6 +49,11 @@ _ANYWHERE: Final = {
     "/var/tmp": UUID("7ec6f557-3bc5-4aca-b293-16ef5df639d1"),
 }
 
+GROWS_ONCE: Final = 1 << 59
+"""Attribute of a partition that has not grown yet and may do so once: "grow file system" of
+the Discoverable Partitions Specification. The boot clears it together with its growth.
+"""
+
 LEGACY = table.LEGACY
 ESP = table.ESP
 READ_ONLY = table.READ_ONLY
@@ -106,6 +111,9 @@ def partitions(appliance: Appliance) -> tuple[Partition, ...]:
             content=row.content,
             mountpoint=row.mountpoint,
             where=row.where,
+            attributes=GROWS_ONCE
+            if row.name == READ_WRITE and appliance.type.grow == "once"
+            else 0,
         )
         for row in _rows(appliance.type)
     )

@@ -47,6 +47,8 @@ class Partition:
     """What is in it, in a few words, for people."""
     mountpoint: str | None
     where: str
+    attributes: int = 0
+    """The table's attribute bits."""
 
 
 @dataclass(frozen=True, slots=True)

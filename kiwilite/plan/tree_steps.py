@@ -136,8 +136,10 @@ class Customise:
     scripts: tuple[tuple[str, Source], ...]
     script_variables: tuple[tuple[str, str], ...]
     script_network: bool
+    resettable: bool
+    """Whether there is an overlay volume, and so the image has `kiwilite-factory-reset`."""
     factory_reset_entry: str | None
-    """systemd-boot's name of the entry that resets the overlay; None without an overlay."""
+    """systemd-boot's name of the entry that resets the overlay; None where no entry does."""
     lists_overlay: bool
     """Whether the image has `kiwilite-overlay`."""
     seed: str

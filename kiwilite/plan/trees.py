@@ -141,7 +141,7 @@ def _account(user: User) -> s.Account:
 def _customise(context: Context) -> s.Customise:
     appliance = context.appliance
     kind = appliance.type
-    resettable = kind.overlay is not None and kind.overlay.write_partition and has_loader(kind)
+    resettable = kind.overlay is not None and kind.overlay.write_partition
     return s.Customise(
         tree=s.Output("packages"),
         overlay_trees=tuple(s.Source(p) for p in appliance.overlay_trees),
@@ -160,8 +160,9 @@ def _customise(context: Context) -> s.Customise:
         scripts=tuple((n, s.Source(p)) for n, p in appliance.scripts if n != "post_bootstrap"),
         script_variables=script_variables(appliance),
         script_network=appliance.preferences.script_network,
+        resettable=resettable,
         factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower()
-        if resettable
+        if resettable and has_loader(kind)
         else None,
         lists_overlay=kind.overlay is not None,
         seed=context.seed,

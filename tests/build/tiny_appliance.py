@@ -18,6 +18,8 @@ import kiwilite
 
 PACKAGE = Path(kiwilite.__file__).resolve().parent
 FILE = "appliance.kiwi"
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+"""What a shell runs in the background ignores SIGINT: these tests, and what they start."""
 
 DESCRIPTION = """\
 <?xml version="1.0" encoding="utf-8"?>
@@ -136,7 +138,7 @@ class Appliance:
     ) -> subprocess.Popen[str]:
         """Begin a build in a session of its own; `before` has to end in an exec of it."""
         return subprocess.Popen(
-            [*before, *self.command(*words)],
+            [*INTERRUPTIBLE, *before, *self.command(*words)],
             env={**self.environment(), **(environment or {})},
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

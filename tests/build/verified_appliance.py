@@ -14,6 +14,15 @@ from typing import Literal
 import tiny_appliance
 
 Initrd = Literal["kiwilite", "dracut"]
+Overlay = Literal["memory", "volume"]
+
+VOLUME = """\
+luks="insecure" luks_version="luks2" luks_unlock="embedded\""""
+FORMAT = """\
+<luksformat>
+<option name="--cipher" value="aegis128-random"/><option name="--key-size" value="128"/>
+<option name="--integrity" value="aead"/><option name="--sector-size" value="4096"/>
+</luksformat>"""
 
 BLOB = random.Random(7).randbytes(256 * 1024)
 """The file /blob; nothing can compress it, so its bytes stand in the squashfs as they are."""
@@ -29,6 +38,9 @@ veritysetup status verityRoot
 for file in /blob /data/blob; do
     if sum=$(sha256sum "$file"); then echo "sha256: $sum"; else echo "error: $file"; fi
 done
+echo "kept: $(cat /kept || echo nothing)"
+echo "what was written" >/kept
+sync
 dmesg | grep -i 'device-mapper: verity'
 echo "INIT: done"
 busybox poweroff -f
@@ -45,15 +57,18 @@ class Built:
     public_key: Path
 
 
-def build(base: Path, initrd: Initrd) -> Built:
-    """Build it below `base`."""
+def build(base: Path, initrd: Initrd, overlay: Overlay = "memory") -> Built:
+    """Build it below `base`; a volume is made at the first boot."""
     appliance = tiny_appliance.make(base)
+    if overlay == "volume":
+        appliance.change('overlayroot_write_partition="false"', VOLUME)
     system = f'initrd_system="{initrd}"' if initrd == "dracut" else ""
     appliance.change('overlayroot="true"', f'overlayroot="true" {system}')
     appliance.change('verity_blocks="all"', 'verity_blocks="all" embed_verity_metadata="true"')
     appliance.change(
         '<bootloader name="systemd_boot" timeout="0"/>',
         '<bootloader name="systemd_boot" timeout="0"/>'
+        f"{FORMAT if overlay == 'volume' else ''}"
         f'<verity algorithm="sha512" hash_tree="partition" fec_roots="{FEC_ROOTS}"'
         ' metadata_key="file://metadata-key.pem"/>'
         '<partitions><partition name="data" size="8" mountpoint="/data" filesystem="squashfs"/>'

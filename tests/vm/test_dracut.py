@@ -21,7 +21,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     for tool in ("mmdebstrap", "mksquashfs", "veritysetup", "openssl"):
         if not has(tool):
             pytest.skip(f"needs {tool}")
-    return build(tmp_path_factory.mktemp("dracut"), "dracut")
+    return build(tmp_path_factory.mktemp("dracut"), "dracut", "volume")
 
 
 def test_init_is_reached_through_dracut_whatever_the_command_line_asks_for(
@@ -37,6 +37,19 @@ def test_init_is_reached_through_dracut_whatever_the_command_line_asks_for(
     assert re.search(r"status: +verified", text)
     assert text.count("sha256: " + hashlib.sha256(BLOB).hexdigest()) == 2
     assert not SHELL_PROMPT.search(text), text
+
+
+def test_the_overlay_s_volume_is_made_opened_and_reset(built: Built, tmp_path: Path) -> None:
+    machine = guest(built, tmp_path)
+    first = machine.boot()
+    assert "provisioning the overlay volume" in first
+    assert "kept: nothing" in first, first
+    second = machine.boot()
+    assert "opening the overlay volume" in second
+    assert "kept: what was written" in second, second
+    after = machine.boot("kiwilite.factory-reset")
+    assert "factory reset done" in after
+    assert "kept: nothing" in after, after
 
 
 def test_a_root_hash_that_is_not_the_policys_reaches_neither_init_nor_a_shell(

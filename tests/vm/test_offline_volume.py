@@ -128,6 +128,20 @@ def reads_back_equal(volume: Volume, opened: Opened) -> None:
     assert opened.digest(extents) == digest_of(volume.source, extents)
 
 
+def serves_before_its_holes_are_filled(opened: Opened) -> None:
+    """What it is found by, a mount, and recovery of a log with blocks that have data."""
+    is_a_file_system(opened)
+    with opened.mounted():
+        opened.run("chmod 0751 /mnt/content && xfs_io -c fsync /mnt/content")
+        opened.run("dmesg -c >/dev/null; xfs_io -x -c shutdown /mnt")
+    with opened.mounted():
+        said = opened.run("dmesg")
+        assert "Starting recovery" in said and "AEAD ERROR" not in said
+        assert opened.run("stat -c %a /mnt/content").strip() == "751"
+        assert opened.run("sha256sum /mnt/content").split()[0] == sha256(file_content()).hexdigest()
+    assert opened.repair_finds_nothing()
+
+
 def holes_are_errors_until_they_are_filled(volume: Volume, opened: Opened) -> None:
     for start, length in volume.holes():
         last = (start + length) // volume.encryption.sector_size - 1
@@ -205,6 +219,7 @@ def serves(volume: Volume, disk: str, machine: Machine) -> None:
     opened.attach(VOLUME_BYTES)
     opened.open()
     reads_back_equal(volume, opened)
+    serves_before_its_holes_are_filled(opened)
     holes_are_errors_until_they_are_filled(volume, opened)
     is_a_file_system(opened)
     takes_writes_and_reopens_equal(opened, "new")

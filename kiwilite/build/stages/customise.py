@@ -97,9 +97,10 @@ def _set_up_system(tree: Path, step: Customise) -> None:
     if step.lists_overlay:
         command = (IMAGE_FILES / "kiwilite-overlay").read_text()
         _write(tree, "/usr/sbin/kiwilite-overlay", command, 0o755)
-    if step.factory_reset_entry:
+    if step.resettable:
         command = (IMAGE_FILES / "kiwilite-factory-reset").read_text()
         _write(tree, "/usr/sbin/kiwilite-factory-reset", command, 0o755)
+    if step.factory_reset_entry:
         _write(tree, "/usr/lib/kiwilite/factory-reset-entry", f"{step.factory_reset_entry}\n")
 
 

@@ -84,7 +84,7 @@ def _write_tables(stream: BinaryIO, step: Disk, geometry: Geometry, boot_code: b
                 unique_guid=p.partition.unique_guid,
                 first_lba=p.start // sector,
                 last_lba=(p.start + p.size) // sector - 1,
-                attributes=0,
+                attributes=p.partition.attributes,
                 name=p.partition.name,
             )
             for p in geometry.placed

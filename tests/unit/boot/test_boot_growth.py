@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +13,7 @@ import hook_shell
 import pytest
 
 from kiwilite.ondisk import gpt, mbr
+from kiwilite.plan.disk import GROWS_ONCE
 
 MIB = 1024 * 1024
 OLD_BYTES = 11 * MIB
@@ -39,14 +41,23 @@ write_blocks() {
 """
 
 
-def make_disk(path: Path, sector: gpt.SectorSize, *, hybrid: bool = False) -> gpt.Gpt:
-    """A disk of three partitions that has become larger; the last one ends 2 MiB early."""
+def make_disk(
+    path: Path, sector: gpt.SectorSize, *, hybrid: Sequence[int] = (), once: bool = False
+) -> gpt.Gpt:
+    """A disk of three partitions that has become larger; the last one ends 2 MiB early.
+
+    `hybrid` are the partitions that the MBR shows too; `once` marks the last one.
+    """
     unit = MIB // sector
     ranges = [(1, 2), (3, 4), (5, 8)]
     table = gpt.Gpt(
         disk_guid=UUID(int=9),
         partitions=tuple(
-            gpt.GptPartition(gpt.ESP, UUID(int=11 + n), a * unit, (b + 1) * unit - 1, n, f"p{n}")
+            gpt.GptPartition(
+                *(gpt.ESP, UUID(int=11 + n), a * unit, (b + 1) * unit - 1),
+                n | (GROWS_ONCE if once and n == 2 else 0),
+                f"p{n}",
+            )
             for n, (a, b) in enumerate(ranges)
         ),
         disk_sectors=OLD_BYTES // sector,
@@ -55,8 +66,9 @@ def make_disk(path: Path, sector: gpt.SectorSize, *, hybrid: bool = False) -> gp
     areas = gpt.write(table)
     record = mbr.protective(table.disk_sectors).pack()
     if hybrid:
-        entry = mbr.MbrEntry(0xEF, 2048, 6144, mbr.BootIndicator.ACTIVE)
-        record = mbr.Mbr((entry, mbr.MbrEntry(0xEE, 1, 2047))).pack()
+        shown = (table.partitions[n] for n in hybrid)
+        rows = [mbr.MbrEntry(0x83, p.first_lba, p.sectors) for p in shown]
+        record = mbr.Mbr((*rows, mbr.MbrEntry(0xEE, 1, 2047))).pack()
     with path.open("wb") as disk:
         disk.truncate(NEW_BYTES)
         for offset, data in (
@@ -127,13 +139,31 @@ def test_sgdisk_finds_no_problem_in_a_grown_table(tmp_path: Path) -> None:
     assert "No problems found" in verdict.stdout
 
 
-def test_a_hybrid_mbr_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_hybrid_mbr_that_does_not_show_it_stays_as_it_is(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
-    make_disk(disk, 512, hybrid=True)
+    make_disk(disk, 512, hybrid=[0, 1])
     before = disk.read_bytes()[:512]
     grow(disk, 512)
     assert disk.read_bytes()[:512] == before
     assert read(disk).partitions[2].last_lba == NEW_END // 512 - 1
+
+
+@pytest.mark.parametrize("sector", SECTORS)
+@pytest.mark.parametrize("cut", [0, 5, 6])
+def test_a_hybrid_mbr_shows_the_size_it_grew_to(
+    tmp_path: Path, sector: gpt.SectorSize, cut: int
+) -> None:
+    disk = tmp_path / "disk"
+    make_disk(disk, sector, hybrid=[0, 2])
+    before = mbr.Mbr.unpack(disk.read_bytes()[:512]).entries
+    grow(disk, sector, cut=cut)
+    if cut:
+        grow(disk, sector)
+    after = mbr.Mbr.unpack(disk.read_bytes()[:512]).entries
+    last = read(disk).partitions[2]
+    assert (last.last_lba + 1) * sector == NEW_END
+    assert after[1] == replace(before[1], sectors=last.sectors)
+    assert [after[0], *after[2:]] == [before[0], *before[2:]]
 
 
 def test_a_disk_that_is_not_larger_is_not_written(tmp_path: Path) -> None:
@@ -221,14 +251,26 @@ def test_what_stood_at_the_new_end_is_no_mark_any_more(tmp_path: Path) -> None:
     assert not any(disk.read_bytes()[NEW_END - 4096 : NEW_END])
 
 
-@pytest.mark.parametrize(("state", "grows"), [("ready", False), ("sparse", True), ("marked", True)])
-def test_growing_once_ends_when_the_volume_is_ready(
-    tmp_path: Path, state: str, grows: bool
-) -> None:
-    work = tmp_path / "work"
-    ran = hook_shell.run(
-        work,
-        f"when=once partuuid={LAST}\nmay_grow && echo grows",
-        f"each_volume() {{ partuuid={LAST}; $1; }}\nclassify_volume() {{ volume={state}; }}",
-    )
-    assert ("grows" in ran.stdout) == grows, ran.stderr
+@pytest.mark.parametrize("sector", SECTORS)
+def test_what_may_grow_once_does_not_grow_again(tmp_path: Path, sector: gpt.SectorSize) -> None:
+    disk = tmp_path / "disk"
+    before = make_disk(disk, sector, once=True).partitions[2]
+    grow(disk, sector, when="once")
+    after = read(disk).partitions[2]
+    assert (after.last_lba + 1) * sector == NEW_END
+    assert after.attributes == before.attributes & ~GROWS_ONCE == 2
+    with disk.open("r+b") as file:
+        file.truncate(NEW_BYTES + 8 * MIB)
+    assert "writes: 0" in grow(disk, sector, when="once")
+
+
+def test_a_disk_that_is_as_large_as_the_image_does_not_use_up_the_one_time(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    make_disk(disk, 512, once=True)
+    with disk.open("r+b") as file:
+        file.truncate(OLD_BYTES)
+    assert "writes: 0" in grow(disk, 512, when="once")
+    with disk.open("r+b") as file:
+        file.truncate(NEW_BYTES)
+    grow(disk, 512, when="once")
+    assert read(disk).partitions[2].last_lba == NEW_END // 512 - 1

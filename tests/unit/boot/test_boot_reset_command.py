@@ -43,9 +43,13 @@ def volume(tmp_path: Path) -> Path:
 
 
 def said_by(
-    volume: Path, *arguments: str, answer: str = _ACTIVE, typed: str = ""
+    volume: Path,
+    *arguments: str,
+    answer: str = _ACTIVE,
+    typed: str = "",
+    variables: str = "no-variables",
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command as on a machine that was started by a legacy BIOS."""
+    """Run the command; unless `variables` is a folder, as after a start by a legacy BIOS."""
     programs = volume.with_name("programs")
     programs.mkdir()
     answer = answer.format(device=volume)
@@ -58,9 +62,10 @@ def said_by(
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     entry = volume.with_name("entry")
-    entry.write_text("tiny.efi@factory-reset\n")
+    if variables == "no-variables":
+        entry.write_text("tiny.efi@factory-reset\n")
     text = COMMAND.read_text().replace("/usr/lib/kiwilite/factory-reset-entry", str(entry))
-    text = text.replace("/sys/firmware/efi/efivars", str(volume.with_name("no-variables")))
+    text = text.replace("/sys/firmware/efi/efivars", str(volume.with_name(variables)))
     return subprocess.run(
         ["sh", "-c", text, "kiwilite-factory-reset", *arguments],
         capture_output=True, text=True, check=False, input=typed,
@@ -82,6 +87,14 @@ def test_without_variables_the_volume_is_marked_and_the_machine_restarts(volume:
     assert 'Type "reset" to go on' in ran.stdout
     assert "factory reset is set for the next boot\nsystemctl: reboot\n" in ran.stdout
     assert header(volume) == {"Label": ID, "Subsystem": "kiwilite-reset"}
+
+
+def test_without_a_boot_menu_the_volume_is_marked_even_if_there_are_variables(volume: Path) -> None:
+    volume.with_name("variables").mkdir()
+    ran = said_by(volume, "--yes", variables="variables")
+    assert ran.returncode == 0, ran.stderr
+    assert header(volume) == {"Label": ID, "Subsystem": "kiwilite-reset"}
+    assert not list(volume.with_name("variables").iterdir())
 
 
 def test_without_the_word_nothing_is_done(volume: Path) -> None:

@@ -29,10 +29,10 @@ def layers(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def upper(layers: Path, name: str, text: str = "changed") -> Path:
-    path = layers / "overlay/upper" / name
+def upper(layers: Path, name: str, layer: str = "overlay") -> Path:
+    path = layers / layer / "upper" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text("changed")
     return path
 
 
@@ -96,6 +96,18 @@ def test_a_folder_that_hides_what_the_image_has_there_is_opaque(layers: Path) ->
 def test_a_folder_with_another_mode_is_changed(layers: Path) -> None:
     (layers / "overlay/upper/etc").mkdir(mode=0o700)
     assert findings(layers) == {("changed", "/etc")}
+
+
+def test_what_a_layer_in_memory_shadows_is_listed_too(layers: Path) -> None:
+    upper(layers, "etc/hosts")
+    upper(layers, "opt/vendor/one", "memory")
+    assert findings(layers) == {("changed", "/etc/hosts"), ("changed", "/opt/vendor/one")}
+
+
+def test_a_layer_in_memory_alone_is_a_writable_overlay(layers: Path) -> None:
+    (layers / "overlay/upper").rmdir()
+    upper(layers, "opt/vendor/one", "memory")
+    assert findings(layers) == {("changed", "/opt/vendor/one")}
 
 
 def test_a_link_in_the_place_of_a_folder_is_changed_and_not_followed(layers: Path) -> None:

@@ -324,19 +324,23 @@ ONCE = "<oem-resize-once>{}</oem-resize-once>"
 @pytest.mark.parametrize(
     ("elements", "grow"),
     [
-        ("", "never"),
+        ("", "always"),
         (RESIZE.format("true"), "always"),
         (RESIZE.format("false"), "never"),
         (ONCE.format("true"), "once"),
-        (ONCE.format("false"), "never"),
+        (ONCE.format("false"), "always"),
         (RESIZE.format("true") + ONCE.format("true"), "once"),
         (RESIZE.format("1") + ONCE.format("0"), "always"),
         (RESIZE.format("false") + ONCE.format("true"), "never"),
     ],
 )
 def test_growth_is_as_oem_resize_says(tmp_path: Path, elements: str, grow: str) -> None:
-    text = encrypted(type_children=f"<oemconfig>{elements}</oemconfig>")
+    text = encrypted(type_children=f"<oemconfig>{elements}</oemconfig>" if elements else "")
     assert type_of(tmp_path, text).grow == grow
+
+
+def test_without_a_partition_to_write_to_nothing_grows(tmp_path: Path) -> None:
+    assert type_of(tmp_path, minimal()).grow == "never"
 
 
 REFERENCE = """\

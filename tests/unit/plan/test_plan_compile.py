@@ -125,7 +125,17 @@ def test_the_factory_reset_entry_is_the_one_systemd_boot_shows(plan: Plan) -> No
     assert [RESET_SWITCH in p.cmdline for p in profiles] == [False, True]
     last = UkiProfile(profiles[1].id, profiles[1].title, profiles[1].cmdline)
     wanted = entry_id(step(plan, "esp", s.Esp).uki_name, last, 1)
-    assert step(plan, "customise", s.Customise).factory_reset_entry == wanted
+    customise = step(plan, "customise", s.Customise)
+    assert customise.factory_reset_entry == wanted
+    assert customise.resettable
+
+
+def test_without_a_boot_menu_the_reset_starts_in_the_running_system() -> None:
+    appliance = x86()
+    kind = replace(appliance.type, bootloader=None)
+    customise = step(plan_of(replace(appliance, type=kind)), "customise", s.Customise)
+    assert customise.factory_reset_entry is None
+    assert customise.resettable
 
 
 def test_what_lies_below_mount_points_is_left_out_of_the_root_only(plan: Plan) -> None:
