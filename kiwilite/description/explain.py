@@ -14,7 +14,13 @@ from kiwilite.description.model import Span
 from kiwilite.description.reader import XML_SPACE
 from kiwilite.description.tree import Node
 from kiwilite.description.upgrade import dropped_since
-from kiwilite.description.vocabulary import ElementForm, ValueType, Vocabulary, vocabulary
+from kiwilite.description.vocabulary import (
+    Alternatives,
+    ElementForm,
+    ValueType,
+    Vocabulary,
+    vocabulary,
+)
 
 MOST = 1000
 """So many mistakes are explained; a file with more is no description."""
@@ -87,6 +93,23 @@ def _attributes(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
                 f"`<{node.name}>` needs the attribute `{name}`",
                 attribute.doc or None,
             )
+    for alternatives in form.alternatives:
+        yield from _alternatives(node, alternatives, meant)
+
+
+def _alternatives(
+    node: Node, alternatives: Alternatives, meant: set[str | None]
+) -> Iterator[Diagnostic]:
+    """Two attributes that exclude each other, or none where one is needed."""
+    shown = [f"`{name}`" for name in alternatives.names]
+    found = [name for name in node.attributes if name in alternatives.names]
+    if len(found) > 1:
+        message = f"{' and '.join(shown)} of `<{node.name}>` exclude each other"
+        hint = f"remove one of them; `{found[0]}` stands first"
+        yield Diagnostic(node.attribute_span(found[1]), "error", "KL0703", message, hint)
+    elif not found and alternatives.required and meant.isdisjoint(alternatives.names):
+        message = f"`<{node.name}>` needs the attribute {' or '.join(shown)}"
+        yield Diagnostic(node.span, "error", "KL0103", message, "one of the two, not both")
 
 
 def _unknown_attribute(node: Node, name: str, free: list[str]) -> Diagnostic:

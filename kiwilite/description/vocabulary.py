@@ -19,6 +19,7 @@ from kiwilite.description.reader import XML_SPACE
 _RNG = "{http://relaxng.org/ns/structure/1.0}"
 _DOC = "{http://relaxng.org/ns/compatibility/annotations/1.0}documentation"
 _IMAGES = "{urn:kiwilite:grammar}images"
+_OWN = "{urn:kiwilite:grammar}own"
 
 _LEXICAL = {
     "boolean": r"true|false|1|0",
@@ -74,13 +75,25 @@ class ValueType:
 
 @dataclass(frozen=True, slots=True)
 class AttributeForm:
-    """An attribute of one element; `images` are the image types it belongs to, or ()."""
+    """An attribute of one element; `images` are the image types it belongs to, or ().
+
+    `own`: it is kiwilite's own, KIWI does not know it.
+    """
 
     name: str
     required: bool
     value: ValueType
     doc: str
     images: tuple[str, ...]
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Attributes of which one excludes the others; `required`: one of them must stand."""
+
+    names: tuple[str, ...]
+    required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +107,17 @@ class ChildForm:
 
 @dataclass(slots=True)
 class ElementForm:
-    """One element; `text` is None where it has none. `foreign`: children of other namespaces."""
+    """One element; `text` is None where it has none. `foreign`: children of other namespaces.
+
+    `own`: it is kiwilite's own, KIWI does not know it.
+    """
 
     name: str
     doc: str = ""
+    own: bool = False
     attributes: dict[str, AttributeForm] = field(default_factory=dict)
     children: dict[str, ChildForm] = field(default_factory=dict)
+    alternatives: tuple[Alternatives, ...] = ()
     text: ValueType | None = None
     namespaces: tuple[str, ...] = ()
     foreign: bool = False
@@ -134,7 +152,7 @@ def vocabulary() -> Vocabulary:
         element = definition.find(f"{_RNG}element")
         if element is None or element.get("name") is None:
             continue
-        form = ElementForm(element.get("name", ""), doc=_doc(definition))
+        form = ElementForm(element.get("name", ""), _doc(definition), _own(definition))
         for pattern in _patterns(element):
             _collect(pattern, 1, 1, form, definitions)
         elements[name] = form
@@ -143,6 +161,10 @@ def vocabulary() -> Vocabulary:
 
 def _doc(element: etree._Element) -> str:
     return element.findtext(_DOC, "")
+
+
+def _own(element: etree._Element) -> bool:
+    return element.get(_OWN) == "true"
 
 
 def _patterns(element: etree._Element) -> Iterator[etree._Element]:
@@ -168,6 +190,12 @@ def _collect(
             bounds = least, None
         case "attribute":
             _add_attribute(pattern, least > 0, form, definitions)
+            return
+        case "choice" if pattern.find(f"{_RNG}attribute") is not None:
+            for inner in _patterns(pattern):
+                _add_attribute(inner, False, form, definitions)
+            names = tuple(inner.get("name", "") for inner in _patterns(pattern))
+            form.alternatives += (Alternatives(names, least > 0),)
             return
         case "ref":
             _add_reference(pattern.get("name", ""), least, most, form, definitions)
@@ -195,7 +223,9 @@ def _add_attribute(
     value = _value(inner[0], definitions) if inner else ValueType(any_text=True)
     name = pattern.get("name", "")
     images = tuple(pattern.get(_IMAGES, "").split())
-    form.attributes[name] = AttributeForm(name, required, value, _doc(pattern), images)
+    form.attributes[name] = AttributeForm(
+        name, required, value, _doc(pattern), images, _own(pattern)
+    )
 
 
 def _add_reference(
