@@ -5,6 +5,7 @@ Runs only after libxml2 has rejected the tree.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -130,29 +131,30 @@ def _shorter(text: str) -> str:
 
 
 def _bad_value(span: Span, subject: str, value: str, legal: ValueType) -> Diagnostic:
-    shown = f"`{_shorter(value.strip(XML_SPACE))}`"
+    text = value.strip(XML_SPACE)
+    shown = f"`{_shorter(text)}`" if text else "empty"
+    hint = _near_value(text, legal)
     if legal.literals and not legal.datatypes:
-        return Diagnostic(
-            span,
-            "error",
-            "KL0105",
-            f"{subject} cannot be {shown}; it is one of {', '.join(legal.literals)}",
-            suggest.hint(value.strip(XML_SPACE), legal.literals),
-        )
-    return Diagnostic(
-        span, "error", "KL0106", f"{subject} must be {_description(legal)}, not {shown}"
-    )
+        message = f"{subject} cannot be {shown}; it is one of {', '.join(legal.literals)}"
+        return Diagnostic(span, "error", "KL0105", message, hint)
+    message = f"{subject} must be {_description(legal)}, not {shown}"
+    return Diagnostic(span, "error", "KL0106", message, hint)
+
+
+def _near_value(text: str, legal: ValueType) -> str | None:
+    """The legal word nearest to the first part of `text` that is none."""
+    words = legal.words()
+    wrong = [part for part in re.split("[ ,:]", text) if part and part not in words]
+    return suggest.hint(wrong[0], words) if wrong else None
 
 
 def _description(legal: ValueType) -> str:
     """What the values of `legal` look like, in words."""
     if legal.doc:
-        return legal.doc
-    forms = [f"{', '.join(legal.literals)}"] if legal.literals else []
+        return " ".join(legal.doc.split())
+    forms = []
     for datatype in legal.datatypes:
-        if datatype.pattern is not None:
-            forms.append(f"of the form {datatype.pattern}")
-        elif datatype.least is not None:
+        if datatype.least is not None:
             forms.append(f"a whole number, {datatype.least} or more")
         else:
             forms.append(_MUST_BE.get(datatype.name, datatype.name))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.diagnostics import Diagnostic, Severity
 from kiwilite.description.fault import fault
 from kiwilite.description.given import lacks_attribute, lacks_child, value
 from kiwilite.description.tree import Node
@@ -56,7 +56,7 @@ def _images(node: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
         yield fault(node, None, "KL0701", message, _belongs(form))
         return
     for form in others:
-        severity = "warning" if form.name in _ACCEPTED_BY_KIWI else "error"
+        severity: Severity = "warning" if form.name in _ACCEPTED_BY_KIWI else "error"
         message = f'`{form.name}` has no meaning for image="{image}"'
         span = node.attribute_span(form.name)
         yield Diagnostic(span, severity, "KL0701", message, _belongs(form))

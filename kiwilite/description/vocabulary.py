@@ -21,6 +21,11 @@ _DOC = "{http://relaxng.org/ns/compatibility/annotations/1.0}documentation"
 _IMAGES = "{urn:kiwilite:grammar}images"
 _OWN = "{urn:kiwilite:grammar}own"
 
+_LIST = re.compile(r"(?:[A-Za-z0-9_-]+|[(|)*, :])+")
+"""A pattern that lists words, and in what follows what."""
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+
 _LEXICAL = {
     "boolean": r"true|false|1|0",
     "integer": r"[+-]?[0-9]+",
@@ -62,6 +67,12 @@ class ValueType:
             return True
         token = " ".join(value.strip(XML_SPACE).split())
         return token in self.literals or any(d.allows(token) for d in self.datatypes)
+
+    def words(self) -> tuple[str, ...]:
+        """The words that values are made of, as far as the type lists them."""
+        patterns = [d.pattern for d in self.datatypes if d.pattern and _LIST.fullmatch(d.pattern)]
+        found = [word for pattern in patterns for word in _WORD.findall(pattern)]
+        return (*self.literals, *dict.fromkeys(found))
 
     def united(self, other: ValueType) -> ValueType:
         """Either of the two."""
@@ -237,7 +248,7 @@ def _add_reference(
 ) -> None:
     element = definitions[name].find(f"{_RNG}element")
     if element is None:
-        form.text = _value(next(_patterns(definitions[name])), definitions)
+        form.text = _named(definitions[name], definitions)
     elif (child := element.get("name")) is None:
         form.foreign = True
     else:
@@ -268,8 +279,12 @@ def _value(pattern: etree._Element, definitions: Mapping[str, etree._Element]) -
                 united = united.united(_value(inner, definitions))
             return united
         case "ref":
-            definition = definitions[pattern.get("name", "")]
-            value = _value(next(_patterns(definition)), definitions)
-            return replace(value, doc=_doc(definition) or None)
+            return _named(definitions[pattern.get("name", "")], definitions)
         case other:
             raise ValueError(f"the grammar uses `{other}`, which the vocabulary cannot read")
+
+
+def _named(definition: etree._Element, definitions: Mapping[str, etree._Element]) -> ValueType:
+    """The value type that `definition` gives a name and a comment."""
+    value = _value(next(_patterns(definition)), definitions)
+    return replace(value, doc=_doc(definition) or None)
