@@ -6,7 +6,7 @@ but misspelt: that mistake is reported already, where it stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from kiwilite.description import suggest
 from kiwilite.description.reader import XML_SPACE
@@ -36,6 +36,17 @@ def lacks_child(node: Node, name: str) -> bool:
     children = [child.name for child in node.children]
     legal = vocabulary().elements[node.name].children
     return name not in children and not _meant(name, children, legal)
+
+
+def meant_values(node: Node, child: str, name: str) -> Iterator[str]:
+    """Attribute `name` of each `child`, misspelt ones too; "" where either is missing."""
+    form = vocabulary().elements[child]
+    found = [n for n in node.children if suggest.nearest(n.name, [child]) is not None]
+    if not found:
+        yield ""
+    for inner in found:
+        near = suggest.nearest(name, [n for n in inner.attributes if n not in form.attributes])
+        yield inner.get(name) or (near and inner.get(near)) or ""
 
 
 def _attributes(node: Node) -> Iterable[str]:

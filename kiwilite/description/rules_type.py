@@ -12,7 +12,7 @@ from kiwilite.description.diagnostics import Diagnostic, Severity
 from kiwilite.description.fault import fault
 from kiwilite.description.given import lacks_attribute, lacks_child, value
 from kiwilite.description.tree import Node
-from kiwilite.description.values import boolean, number
+from kiwilite.description.values import number
 from kiwilite.description.vocabulary import AttributeForm, vocabulary
 
 Rule = Callable[[Node, tuple[Node, ...]], Iterator[Diagnostic]]
@@ -86,7 +86,7 @@ def _btrfs(node: Node, _: tuple[Node, ...]) -> Iterator[Diagnostic]:
             message = f'`{name}` of `<type>` needs `filesystem="btrfs"`'
             hint = f'with `filesystem="{filesystem}"` remove `{name}`'
             yield fault(node, name, "KL0702", message, hint)
-        elif system is not None and boolean(system, "preferlvm"):
+        elif system is not None and value(system, "preferlvm") == "true":  # KIWI takes "1"
             message = f'`{name}` and `preferlvm="true"` of `<systemdisk>` exclude each other'
             hint = "the volumes are those of btrfs or of LVM; remove one of the two attributes"
             yield fault(node, name, "KL0703", message, hint)
