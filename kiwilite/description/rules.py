@@ -11,6 +11,7 @@ from kiwilite.description import suggest
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.fault import fault
 from kiwilite.description.given import lacks_attribute, lacks_child, value
+from kiwilite.description.model import Span
 from kiwilite.description.rules_needs import check_needs
 from kiwilite.description.rules_type import TYPE_RULES, Rule
 from kiwilite.description.tree import Node
@@ -30,13 +31,22 @@ def check_rules(root: Node) -> Iterator[Diagnostic]:
 def _element(node: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
     if node.name.startswith("{"):
         return
-    yield from _too_long_numbers(node)
-    yield from check_needs(node)
-    for rule in _RULES.get(node.name, ()):
-        yield from rule(node, around)
+    at_attributes: set[Span] = set()
+    for problem in _of_one(node, around):
+        if problem.span not in at_attributes:
+            yield problem
+        if problem.span != node.span:
+            at_attributes.add(problem.span)  # the first thing wrong with an attribute is enough
     inner = (*around, node)
     for child in node.children:
         yield from _element(child, inner)
+
+
+def _of_one(node: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
+    yield from _too_long_numbers(node)
+    for rule in _RULES.get(node.name, ()):
+        yield from rule(node, around)
+    yield from check_needs(node)
 
 
 def _too_long_numbers(node: Node) -> Iterator[Diagnostic]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kiwilite.description.vocabulary import ElementForm, ValueType, vocabulary
 
@@ -63,12 +64,13 @@ class Part:
         return WORDS.elements[self.name]
 
 
-def legal_values(value: ValueType) -> list[str]:
+@lru_cache(maxsize=256)
+def legal_values(value: ValueType) -> tuple[str, ...]:
     """Values that `value` allows: all literals, and some of what has no end."""
     if value.any_text:
-        return list(_TEXTS)
-    typed = [text for text in _TYPED if text not in value.literals and value.allows(text)]
-    return [*value.literals, *typed]
+        return _TEXTS
+    typed = (text for text in _TYPED if text not in value.literals and value.allows(text))
+    return (*value.literals, *typed)
 
 
 def specimen(seed: int, image: str, manager: str = "apt", fullness: float = 1.0) -> Part:
