@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -117,7 +117,7 @@ def profiles_of(path: Path) -> tuple[Profile, ...]:
 
 def host_arch() -> str:
     """This host's architecture as KIWI spells it."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return "ix86" if machine in ("i586", "i686") else machine
 
 
