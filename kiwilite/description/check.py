@@ -14,7 +14,7 @@ from typing import Final
 
 from kiwilite.description.choose import choose
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
-from kiwilite.description.load import Document, examine, host_arch, in_order, read
+from kiwilite.description.load import Document, examine_document, host_arch, in_order, read
 from kiwilite.description.profiles import Selection, declared, select
 from kiwilite.description.tree import Node
 from kiwilite.description.validity import as_to_validity
@@ -118,7 +118,7 @@ def _of_selection(
     """What is to be said of one selection, for each image type that may be chosen in it."""
     found: list[Diagnostic] = []
     for name, unclear in _types(document.root, profiles, arch, type_name):
-        found += as_to_validity(examine(document, profiles, arch, name)[1])
+        found += as_to_validity(examine_document(document, profiles, arch, name).found)
         found += unclear
     return found
 
@@ -144,7 +144,7 @@ def _types(
 def _merged(document: Document, own: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Everything once, as grave as it is anywhere, in the order of the files."""
     worst: dict[tuple[object, ...], Diagnostic] = {}
-    for each in [*document.problems, *own]:
+    for each in [*as_to_validity(document.problems), *own]:
         known = worst.setdefault((each.span, each.code, each.message), each)
         if _SEVERITIES.index(each.severity) < _SEVERITIES.index(known.severity):
             worst[each.span, each.code, each.message] = each

@@ -42,6 +42,20 @@ class Document:
     problems: tuple[Diagnostic, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A description with the choices made in it, and all that is to be said of it.
+
+    `appliance` is None where it cannot be resolved.
+    """
+
+    document: Document
+    selection: Selection
+    chosen: Chosen
+    appliance: Appliance | None
+    found: tuple[Diagnostic, ...]
+
+
 def load(
     path: Path,
     profiles: Sequence[str] = (),
@@ -56,38 +70,43 @@ def load(
     holds warnings and notes. Raises DescriptionInvalid with all that was found,
     UsageError if `path` is a directory without a description.
     """
-    document = read(path)
-    appliance, problems = examine(document, profiles, arch or host_arch(), type_name)
-    found = in_order(document.root.file, [*document.problems, *problems])
-    if appliance is None or any(p.severity == "error" for p in found):
-        raise DescriptionInvalid(found)
-    return appliance, found
+    examined = examine(path, profiles, arch=arch, type_name=type_name)
+    if examined.appliance is None or any(p.severity == "error" for p in examined.found):
+        raise DescriptionInvalid(examined.found)
+    return examined.appliance, examined.found
 
 
 def examine(
-    document: Document, profiles: Sequence[str], arch: str, type_name: str | None
-) -> tuple[Appliance | None, list[Diagnostic]]:
-    """What `document` describes where `profiles` are asked for, and what is to be said of that.
+    path: Path,
+    profiles: Sequence[str] = (),
+    *,
+    arch: str | None = None,
+    type_name: str | None = None,
+) -> Examined:
+    """As `load`, for those who look at a description with errors too; raises as `read` does."""
+    return examine_document(read(path), profiles, arch or host_arch(), type_name)
 
-    There is no appliance where none can be made out; its errors are among the problems.
-    """
+
+def examine_document(
+    document: Document, profiles: Sequence[str], arch: str, type_name: str | None
+) -> Examined:
+    """As `examine`, of a description that has been read."""
     root = document.root
     selection, problems = select(root, profiles, arch)
     chosen, unclear = choose(root, selection, type_name)
-    if document.fits:  # else what seems missing, or twice there, follows from the grammar's faults
-        problems += unclear
-    if chosen.type is None:
-        return None, problems
-    problems += _check_nodes(root, selection, chosen, chosen.type)
-    if not document.fits:
-        return None, problems
-    problems += _support(root, selection, chosen.type)
-    if "version" not in chosen.values:
-        return None, problems
-    appliance = resolve(root, document.version, selection, chosen)
-    problems += storage.check_overlay_room(appliance.type)
-    problems += checks.check_initrd_packages(appliance, chosen.type)
-    return appliance, problems
+    if not document.fits:  # what seems missing, or twice there, follows from the grammar's faults
+        unclear = []
+    problems = [*document.problems, *problems, *unclear]
+    appliance: Appliance | None = None
+    if chosen.type is not None:
+        problems += _check_nodes(root, selection, chosen, chosen.type)
+        if document.fits:
+            problems += _support(root, selection, chosen.type)
+        if document.fits and "version" in chosen.values:
+            appliance = resolve(root, document.version, selection, chosen)
+            problems += storage.check_overlay_room(appliance.type)
+            problems += checks.check_initrd_packages(appliance, chosen.type)
+    return Examined(document, selection, chosen, appliance, in_order(root.file, problems))
 
 
 def read(path: Path) -> Document:
