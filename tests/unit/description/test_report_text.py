@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.lines import line_reader
@@ -118,6 +120,13 @@ def test_nothing_from_a_file_commands_the_terminal(evil: str) -> None:
     written = text([found], lambda _: f"<d{evil}", Look())
     assert evil not in written
     assert all(c.isprintable() or c == "\n" for c in written)
+
+
+@given(st.text("<ab =\"'\t漢\u0301\x1b\u202e…", max_size=300), st.integers(-1, 310))
+def test_whatever_the_line_the_marks_are_below_it(line: str, column: int) -> None:
+    row, marks = shown(line.strip() + ".", column, most=60)
+    assert columns(row) <= 56 and len(marks) <= 57
+    assert marks.strip(" ") == "^" * marks.count("^") != ""
 
 
 def test_colours_change_nothing_but_colour() -> None:
