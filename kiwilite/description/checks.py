@@ -24,6 +24,7 @@ _NO_KERNEL = re.compile(
 _KERNEL = re.compile(r"linux-[a-z0-9]")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*")
 _SOURCE = re.compile(r"(https?|file|dir|this|distro):(?P<rest>.*)")
+_OF_KIWI = re.compile(r"(obs|obsrepositories|ftp|iso|suse):")
 _DISTRO = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 
 
@@ -138,6 +139,11 @@ def _source(source: Node) -> Iterator[Diagnostic]:
         return
     span = source.attribute_span("path")
     found = _SOURCE.fullmatch(path)
+    if _OF_KIWI.match(path):
+        message = f"the source `{path}` is not built by kiwilite"
+        hint = "name a mirror: distro:NAME, http(s)://…, file://…, dir:… or this://…"
+        yield Diagnostic(span, "error", "KL0901", message, hint)
+        return
     if found is None or not found["rest"].strip("/"):
         message = f"`{path}` is not a source that kiwilite can use"
         hint = "sources are distro:NAME, http(s)://…, file://…, dir:… and this://…"

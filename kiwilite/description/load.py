@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -42,6 +42,20 @@ class Document:
     problems: tuple[Diagnostic, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A description with the choices made in it, and all that is to be said of it.
+
+    `appliance` is None where it cannot be resolved.
+    """
+
+    document: Document
+    selection: Selection
+    chosen: Chosen
+    appliance: Appliance | None
+    found: tuple[Diagnostic, ...]
+
+
 def load(
     path: Path,
     profiles: Sequence[str] = (),
@@ -56,9 +70,29 @@ def load(
     holds warnings and notes. Raises DescriptionInvalid with all that was found,
     UsageError if `path` is a directory without a description.
     """
-    document = read(path)
+    examined = examine(path, profiles, arch=arch, type_name=type_name)
+    if examined.appliance is None or any(p.severity == "error" for p in examined.found):
+        raise DescriptionInvalid(examined.found)
+    return examined.appliance, examined.found
+
+
+def examine(
+    path: Path,
+    profiles: Sequence[str] = (),
+    *,
+    arch: str | None = None,
+    type_name: str | None = None,
+) -> Examined:
+    """As `load`, for those who look at a description with errors too; raises as `read` does."""
+    return examine_document(read(path), profiles, arch or host_arch(), type_name)
+
+
+def examine_document(
+    document: Document, profiles: Sequence[str], arch: str, type_name: str | None
+) -> Examined:
+    """As `examine`, of a description that has been read."""
     root = document.root
-    selection, problems = select(root, profiles, arch or host_arch())
+    selection, problems = select(root, profiles, arch)
     chosen, unclear = choose(root, selection, type_name)
     if not document.fits:  # what seems missing, or twice there, follows from the grammar's faults
         unclear = []
@@ -72,10 +106,7 @@ def load(
             appliance = resolve(root, document.version, selection, chosen)
             problems += storage.check_overlay_room(appliance.type)
             problems += checks.check_initrd_packages(appliance, chosen.type)
-    found = _in_order(root.file, problems)
-    if appliance is None or any(p.severity == "error" for p in found):
-        raise DescriptionInvalid(found)
-    return appliance, found
+    return Examined(document, selection, chosen, appliance, in_order(root.file, problems))
 
 
 def read(path: Path) -> Document:
@@ -105,7 +136,7 @@ def profiles_of(path: Path) -> tuple[Profile, ...]:
 
 def host_arch() -> str:
     """This host's architecture as KIWI spells it."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return "ix86" if machine in ("i586", "i686") else machine
 
 
@@ -145,7 +176,7 @@ def _support(root: Node, selection: Selection, image_type: Node) -> Iterator[Dia
     return islice(check_support(root, selection, image_type, sections), MOST)
 
 
-def _in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Each problem once, those of the main file first, then as they stand in the files."""
 
     def place(problem: Diagnostic) -> tuple[bool, str, int, int]:

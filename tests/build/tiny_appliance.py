@@ -84,11 +84,16 @@ class Said:
     err: str
 
     def complaint(self) -> str:
-        """The one error message; fails where there is none, several, or a traceback."""
+        """The one error message, or all mistakes of the description.
+
+        Fails where there is none, both, several of the first, or a traceback.
+        """
         assert "Traceback" not in self.err, self.err
-        assert self.err.count("error: ") + self.err.count("error[") >= 1, self.err
-        heads = [line for line in self.err.splitlines() if line.startswith("error: ")]
-        assert len(heads) == 1, self.err
+        lines = self.err.splitlines()
+        mistakes = [line for line in lines if line.startswith("error[")]
+        heads = mistakes or [line for line in lines if line.startswith("error: ")]
+        assert len(heads) == 1 or mistakes, self.err
+        assert not mistakes or "\nerror: " not in self.err, self.err
         return self.err[self.err.index(heads[0]) :]
 
 
