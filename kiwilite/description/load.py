@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from kiwilite.description import checks, luks, storage, switches, table, verity
+from kiwilite.description import checks, hooks, luks, room, storage, switches, table, verity
 from kiwilite.description.choose import Chosen, choose
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
 from kiwilite.description.find import description_file
@@ -70,7 +70,8 @@ def load(
             problems += _support(root, selection, chosen.type)
         if document.fits and "version" in chosen.values:
             appliance = resolve(root, document.version, selection, chosen)
-            problems += storage.check_overlay_room(appliance.type)
+            problems += room.check_room(appliance.type, chosen.type, appliance.overlay_trees)
+            problems += hooks.check_hooks(root.span, appliance.overlay_trees)
             problems += checks.check_initrd_packages(appliance, chosen.type)
     found = _in_order(root.file, problems)
     if appliance is None or any(p.severity == "error" for p in found):
@@ -122,21 +123,21 @@ def _check_nodes(
     sections = list(packages_sections(root, selection, image))
     problems = [
         *islice(checks.check_selection(root, selection, image_type, sections), MOST),
-        *islice(_check_storage(image_type, selection.arch), MOST),
+        *islice(_check_storage(image_type, root.file.parent, selection.arch), MOST),
     ]
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
     return problems
 
 
-def _check_storage(image_type: Node, arch: str) -> Iterator[Diagnostic]:
+def _check_storage(image_type: Node, directory: Path, arch: str) -> Iterator[Diagnostic]:
     yield from storage.check_partitions(image_type)
     yield from storage.check_trees(image_type)
     yield from storage.check_growth(image_type)
     yield from table.check_table(image_type, arch)
-    yield from luks.check_luks(image_type)
+    yield from luks.check_luks(image_type, directory)
     yield from luks.check_encrypted(image_type)
-    yield from verity.check_verity(image_type)
+    yield from verity.check_verity(image_type, directory)
     yield from switches.check_switches(image_type)
 
 
