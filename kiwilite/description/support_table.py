@@ -30,7 +30,9 @@ NOT_BUILT: Final = {
         "leave it out: a GPT needs no extended partition"
     ),
     "type@target_blocksize | 512 4096": "write 512 or 4096: disks have no other sectors",
-    "type@luks_version | luks luks2": 'write luks_version="luks2"',
+    "type@luks_version | luks luks2": (
+        'write luks_version="luks2": the older format has no room for integrity'
+    ),
     "type@mdraid": "leave it out: there is no software RAID; use one in hardware",
     "type@standalone_integrity | false 0": (
         'leave it out: with luks="file://PATH" every sector of the overlay is encrypted and '
