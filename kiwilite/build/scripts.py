@@ -39,12 +39,20 @@ def _profile(tree: Path, variables: tuple[tuple[str, str], ...]) -> Iterator[Non
         kconfig.unlink(missing_ok=True)
 
 
+def _runs_itself(script: Path) -> bool:
+    """Whether it is executable and says by what; the kernel refuses one that only is."""
+    if not os.access(script, os.X_OK):
+        return False
+    with script.open("rb") as stream:
+        return stream.read(2) in (b"#!", b"\x7fE")
+
+
 def run_script(job: Job, tree: Path, name: str, source: Source, scripting: Scripting) -> None:
     """Run NAME.sh: directly where it is executable, else through bash. StageFailed if it fails."""
     script = job.source(source)
     inside = f"/run/kiwilite/{name}.sh"
     shell = "/bin/bash" if (tree / "bin/bash").exists() else "/bin/sh"
-    command = [inside] if os.access(script, os.X_OK) else [shell, inside]
+    command = [inside] if _runs_itself(script) else [shell, inside]
     environment = {**dict(scripting.variables), "SOURCE_DATE_EPOCH": str(scripting.epoch)}
     with _profile(tree, scripting.variables):
         try:

@@ -1,22 +1,27 @@
-"""Checks of what a selection needs: files, users, repositories, secrets, packages.
+"""Checks of what a selection needs: users, repositories, packages; and all others in a row.
 
 All of it is known before the first package is downloaded.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from kiwilite.description.architectures import check_architectures
+from kiwilite.description.beside import check_folders, check_scripts, check_unused
 from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.files import check_files, exists
 from kiwilite.description.include import local_path
+from kiwilite.description.kernel_line import check_kernel_line
+from kiwilite.description.kiwi_yml import check_kiwi_yml
+from kiwilite.description.listed import check_packages
 from kiwilite.description.model import Appliance, ImageType, Overlay, Span
-from kiwilite.description.profiles import Selection, matches
-from kiwilite.description.resolve import SCRIPTS
+from kiwilite.description.profiles import Selection
+from kiwilite.description.secrets import check_secrets
 from kiwilite.description.tree import Node
-from kiwilite.description.values import comma_list, group, permissions, writes_to_partition
+from kiwilite.description.values import comma_list, group
 
 _NO_KERNEL = re.compile(
     r"linux-(base|firmware|headers|tools|perf|doc|source|kbuild|libc|compiler|config|support)"
@@ -37,71 +42,8 @@ def check_version(root: Node, version: str) -> Iterator[Diagnostic]:
         yield Diagnostic(span, "error", "KL0208", message, "write it as 1.0.2")
 
 
-def check_scripts(root: Node) -> Iterator[Diagnostic]:
-    """Scripts that exist but cannot be read, and those that kiwilite does not run."""
-    directory = root.file.parent
-    for name in SCRIPTS:
-        script = directory / f"{name}.sh"
-        if os.path.lexists(script) and not _readable(script):
-            message = f"the script {script.name} exists, but cannot be read as a file"
-            yield Diagnostic(root.span, "error", "KL0303", message, "check its type and mode")
-    if os.path.lexists(directory / "disk.sh"):
-        message = "disk.sh stands beside the description, but kiwilite does not run it"
-        hint = "no disk is mounted during a build; do it in config.sh or pre_disk_sync.sh"
-        yield Diagnostic(root.span, "error", "KL0903", message, hint)
-
-
-def _readable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.R_OK)
-
-
-def check_files(sections: Sequence[Node], arch: str) -> Iterator[Diagnostic]:
-    """`<file>` and `<archive>`: missing, outside of the tree, or with a wrong mode."""
-    for section in sections:
-        for node in section.all("file"):
-            if matches(node, arch):
-                yield from _present(node, "KL0301", "file")
-                yield from _inside(node, "target")
-                mode = node.get("permissions")
-                if mode is not None and permissions(mode) is None:
-                    message = f"`{mode}` is not an octal mode"
-                    span = node.attribute_span("permissions")
-                    yield Diagnostic(span, "error", "KL0305", message, "write it as 0644")
-        for node in section.all("archive"):
-            yield from _present(node, "KL0302", "archive")
-            yield from _inside(node, "target_dir")
-
-
-def _present(node: Node, code: str, what: str) -> Iterator[Diagnostic]:
-    name = node.get("name")
-    if not name:
-        return
-    span = node.attribute_span("name")
-    if name.startswith("/"):
-        message = f"the {what} {name} comes from the build host, not from the description"
-        hint = f"put a copy beside the description and write name={Path(name).name!r}"
-        yield Diagnostic(span, "warning", code, message, hint)
-    elif not _exists(node.file.parent / name):
-        message = f"the {what} `{name}` does not stand beside the description"
-        yield Diagnostic(span, "error", code, message, f"it would be {node.file.parent / name}")
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
-
-
-def _inside(node: Node, attribute: str) -> Iterator[Diagnostic]:
-    value = node.get(attribute)
-    if value is not None and ".." in value.split("/"):
-        message = f"`{attribute}` must not lead upwards: `{value}`"
-        yield Diagnostic(node.attribute_span(attribute), "error", "KL0304", message)
-
-
 def check_users(sections: Sequence[Node]) -> Iterator[Diagnostic]:
-    """Users declared twice, groups that are none, passwords in plain text."""
+    """Users declared twice, and groups that are none."""
     seen: dict[str, Node] = {}
     for node in (user for section in sections for user in section.all("user")):
         name = node.get("name") or ""
@@ -113,27 +55,19 @@ def check_users(sections: Sequence[Node]) -> Iterator[Diagnostic]:
             if group(text) is None:
                 message = f"`{text}` is not a group; write NAME or NAME:GID"
                 yield Diagnostic(node.attribute_span("groups"), "error", "KL0604", message)
-        if node.get("pwdformat") == "plain":
-            message = f"the password of `{name}` stands in the file in plain text"
-            hint = "put the output of `openssl passwd -6` there, without pwdformat"
-            yield Diagnostic(node.attribute_span("password"), "warning", "KL0601", message, hint)
 
 
-def check_repositories(repositories: Sequence[Node]) -> Iterator[Diagnostic]:
-    """Addresses that cannot be used, local ones that are missing, passwords."""
+def check_repositories(repositories: Sequence[Node], directory: Path) -> Iterator[Diagnostic]:
+    """Addresses that cannot be used, and local ones where nothing is."""
     for node in repositories:
-        if "password" in node.attributes:
-            message = "the password of a repository stands in the file"
-            hint = "keep it in kiwilite.yml or in apt's auth.conf"
-            yield Diagnostic(node.attribute_span("password"), "warning", "KL0601", message, hint)
         source = node.first("source")
         if source is not None:
-            yield from _source(source)
+            yield from _source(source, directory)
             for key in source.all("signing"):
-                yield from _local(key, "key", "the key")
+                yield from _local(key, "key", "the key", directory)
 
 
-def _source(source: Node) -> Iterator[Diagnostic]:
+def _source(source: Node, directory: Path) -> Iterator[Diagnostic]:
     path = source.get("path")
     if path is None:
         return
@@ -152,58 +86,17 @@ def _source(source: Node) -> Iterator[Diagnostic]:
         message = f"`{found['rest']}` is not the name of a distribution"
         yield Diagnostic(span, "error", "KL0502", message, "write for example distro:debian")
     else:
-        yield from _local(source, "path", "the repository")
+        yield from _local(source, "path", "the repository", directory)
 
 
-def _local(node: Node, attribute: str, what: str) -> Iterator[Diagnostic]:
+def _local(node: Node, attribute: str, what: str, directory: Path) -> Iterator[Diagnostic]:
     address = node.get(attribute) or ""
     if address.startswith("dir:"):
         address = "file://" + re.sub("^//(?=/)", "", address.removeprefix("dir:"))
-    target = local_path(address, node.file.parent)
-    if target is not None and not _exists(target):
+    target = local_path(address, directory)
+    if target is not None and not exists(target):
         message = f"{what} {target} does not exist"
         yield Diagnostic(node.attribute_span(attribute), "error", "KL0503", message)
-
-
-def check_passphrase(image_type: Node) -> Iterator[Diagnostic]:
-    """A passphrase that is not there, stands in the file, or travels in every initrd."""
-    luks = image_type.attributes.get("luks")
-    if luks is None:
-        yield from _unencrypted(image_type)
-        return
-    span = image_type.attribute_span("luks")
-    if luks in ("", "random"):
-        message = f'`luks="{luks}"` is not built by kiwilite: nobody would know the passphrase'
-        yield Diagnostic(span, "error", "KL0901", message, 'write luks="file://PATH"')
-        return
-    if luks.startswith("file://"):
-        path = image_type.file.parent / luks.removeprefix("file://")
-        if not _exists(path):
-            message = f"the key file {path} does not exist"
-            yield Diagnostic(span, "error", "KL0301", message)
-    else:
-        message = "the passphrase of the encrypted volume stands in the file"
-        yield Diagnostic(span, "warning", "KL0601", message, 'refer to it: luks="file://PATH"')
-    if (image_type.get("luks_unlock") or "embedded") == "embedded":
-        yield Diagnostic(
-            span,
-            "warning",
-            "KL0602",
-            "the passphrase travels inside the initrd, readable to whoever has the image",
-            "this is for demonstrations; a device in the field needs a TPM",
-        )
-
-
-def _unencrypted(image_type: Node) -> Iterator[Diagnostic]:
-    """An overlay partition in the clear, which is more than nothing and less than it looks."""
-    if writes_to_partition(image_type):
-        yield Diagnostic(
-            image_type.attribute_span("overlayroot"),
-            "error",
-            "KL0901",
-            "an overlay partition without encryption is not built by kiwilite",
-            'add luks="file://PATH", or overlayroot_write_partition="false" for one in memory',
-        )
 
 
 def check_bootstrap(sections: Sequence[Node]) -> Iterator[Diagnostic]:
@@ -220,12 +113,15 @@ def check_bootstrap(sections: Sequence[Node]) -> Iterator[Diagnostic]:
             yield Diagnostic(span, "error", "KL0505", message)
 
 
+KIWI_MODULES = frozenset(("dracut-kiwi-overlay", "kiwi-dracut-overlay"))
+"""What KIWI needs for an overlay; a description with it is right, but for another tool."""
+
+
 def check_initrd_packages(appliance: Appliance, image_type: Node) -> Iterator[Diagnostic]:
     """Packages whose files the boot is made of, and that no section lists.
 
-    Each is reported where `image_type` asks for what needs it.
-
-    A bootstrap archive may bring them along, so with one it is just a warning.
+    Each is reported where `image_type` asks for what needs it. A bootstrap archive may
+    bring them along, so with one it is just a warning.
     """
     overlay = appliance.type.overlay
     if overlay is None:
@@ -237,7 +133,7 @@ def check_initrd_packages(appliance: Appliance, image_type: Node) -> Iterator[Di
             yield Diagnostic(
                 span,
                 "error" if certain else "warning",
-                "KL0501",
+                "KL0501" if listed.isdisjoint(KIWI_MODULES) else "KL0906",
                 f"no package `{package}` is installed, which is needed for {purpose}",
                 f'add <package name="{package}"/>'
                 + ("" if certain else ", unless the bootstrap archive has it"),
@@ -284,10 +180,17 @@ def _provided(package: str, listed: set[str]) -> bool:
 def check_selection(
     root: Node, selection: Selection, image_type: Node, sections: Sequence[Node]
 ) -> Iterator[Diagnostic]:
-    """All checks of this module that need no model."""
+    """All checks that need the tree, and no model."""
+    directory, arch = root.file.parent, selection.arch
     yield from check_scripts(root)
-    yield from check_files(sections, selection.arch)
+    yield from check_folders(root)
+    yield from check_unused(root, directory)
+    yield from check_files(sections, directory, arch)
+    yield from check_packages(root, sections, arch)
+    yield from check_architectures(root)
     yield from check_users(list(selection.sections(root, "users")))
-    yield from check_repositories(list(selection.sections(root, "repository")))
+    yield from check_repositories(list(selection.sections(root, "repository")), directory)
     yield from check_bootstrap(sections)
-    yield from check_passphrase(image_type)
+    yield from check_secrets(root, selection, image_type)
+    yield from check_kernel_line(image_type)
+    yield from check_kiwi_yml(root, image_type)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from kiwilite.description import checks, luks, storage, switches, table, verity
+from kiwilite.description import checks, hooks, luks, room, storage, switches, table, verity
 from kiwilite.description.choose import Chosen, choose
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
+from kiwilite.description.dropped import check_dropped
 from kiwilite.description.find import description_file
 from kiwilite.description.include import resolve_includes
 from kiwilite.description.model import Appliance
@@ -104,7 +105,10 @@ def examine_document(
             problems += _support(root, selection, chosen.type)
         if document.fits and "version" in chosen.values:
             appliance = resolve(root, document.version, selection, chosen)
-            problems += storage.check_overlay_room(appliance.type)
+            problems += room.check_room(appliance.type, chosen.type, appliance.overlay_trees)
+            problems += hooks.check_hooks(root.span, appliance.overlay_trees)
+            if appliance.type.initrd_system == "dracut":
+                problems += hooks.check_dracut(appliance.dracut_configuration)
             problems += checks.check_initrd_packages(appliance, chosen.type)
     return Examined(document, selection, chosen, appliance, in_order(root.file, problems))
 
@@ -118,9 +122,11 @@ def read(path: Path) -> Document:
     file = description_file(path) if path.is_dir() else path
     root, problems = resolve_includes(parse(read_source(file)))
     version = root.get("schemaversion") or ""
+    written = root
     root, unreadable = upgrade(root)
     if unreadable:
         raise DescriptionInvalid([*problems, *unreadable])
+    problems += islice(check_dropped(written, root), MOST)
     fits = is_valid(root)
     if not fits:
         problems += _explanation(root)
@@ -153,21 +159,21 @@ def _check_nodes(
     sections = list(packages_sections(root, selection, image))
     problems = [
         *islice(checks.check_selection(root, selection, image_type, sections), MOST),
-        *islice(_check_storage(image_type, selection.arch), MOST),
+        *islice(_check_storage(image_type, root.file.parent, selection.arch), MOST),
     ]
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
     return problems
 
 
-def _check_storage(image_type: Node, arch: str) -> Iterator[Diagnostic]:
+def _check_storage(image_type: Node, directory: Path, arch: str) -> Iterator[Diagnostic]:
     yield from storage.check_partitions(image_type)
     yield from storage.check_trees(image_type)
     yield from storage.check_growth(image_type)
     yield from table.check_table(image_type, arch)
-    yield from luks.check_luks(image_type)
+    yield from luks.check_luks(image_type, directory)
     yield from luks.check_encrypted(image_type)
-    yield from verity.check_verity(image_type)
+    yield from verity.check_verity(image_type, directory)
     yield from switches.check_switches(image_type)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from kiwilite.description import suggest
@@ -87,7 +88,7 @@ def luksformat_options(image_type: Node) -> dict[str, str]:
     return {option.get("name") or "": option.get("value") or "" for option in options}
 
 
-def check_luks(image_type: Node) -> Iterator[Diagnostic]:
+def check_luks(image_type: Node, directory: Path) -> Iterator[Diagnostic]:
     """All that can be said of `<luksformat>` and the attributes that go with it."""
     at_build = image_type.get("provisioning") == "build"
     yield from _only_at_build(image_type, at_build)
@@ -97,7 +98,7 @@ def check_luks(image_type: Node) -> Iterator[Diagnostic]:
     for option in options:
         yield from _option(option, at_build)
     yield from _twice(options, "KL0408", "the option")
-    yield from _keyslots(keyslots, at_build)
+    yield from _keyslots(keyslots, directory, at_build)
     first = {option.get("name") or "": option for option in reversed(options)}
     yield from _encryption(first, image_type, at_build)
     yield from _key_derivation(first, image_type, at_build)
@@ -149,22 +150,22 @@ def _twice(nodes: list[Node], code: str, what: str) -> Iterator[Diagnostic]:
             yield fault(node, "name", code, f"{what} `{name}` stands at line {line} already")
 
 
-def _keyslots(nodes: list[Node], at_build: bool) -> Iterator[Diagnostic]:
+def _keyslots(nodes: list[Node], directory: Path, at_build: bool) -> Iterator[Diagnostic]:
     for node in nodes:
         if not at_build:
             message = "a device that makes its own volume has the key of `luks` only"
             hint = 'a further key needs provisioning="build"'
             yield fault(node, None, "KL0410", message, hint)
-        yield from check_key_file(node, "key")
+        yield from check_key_file(node, "key", directory)
     yield from _twice(nodes, "KL0408", "the keyslot")
     for node in nodes[MOST_KEYSLOTS - 1 :]:
         message = f"a volume has {MOST_KEYSLOTS} keyslots, with that of `luks`"
         yield fault(node, None, "KL0408", message)
 
 
-def check_key_file(node: Node, attribute: str) -> Iterator[Diagnostic]:
-    """A key that `attribute` refers to, and that is not there."""
-    path = local_path(node.get(attribute) or "", node.file.parent)
+def check_key_file(node: Node, attribute: str, directory: Path) -> Iterator[Diagnostic]:
+    """A key that `attribute` refers to from `directory`, and that is not there."""
+    path = local_path(node.get(attribute) or "", directory)
     if path is not None and not is_file(path):
         yield fault(node, attribute, "KL0301", f"the key file {path} does not exist")
 

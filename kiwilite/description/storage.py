@@ -9,7 +9,7 @@ from typing import Final
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.fault import fault
 from kiwilite.description.luks import luksformat_options, xfs_least
-from kiwilite.description.model import ImageType, Overlay
+from kiwilite.description.model import Overlay
 from kiwilite.description.tree import Node
 from kiwilite.description.values import MIB, boolean, size_bytes, truth, writes_to_partition
 
@@ -253,30 +253,3 @@ def overlay_least(overlay: Overlay) -> int:
     if overlay.luks is None:
         return XFS_LEAST
     return xfs_least(dict(overlay.luks.options), overlay.luks.provisioning)
-
-
-def check_overlay_room(image_type: ImageType) -> Iterator[Diagnostic]:
-    """An XFS overlay for which a disk of fixed size leaves too little.
-
-    The read-only root has no size yet, so only what is certain counts: where even
-    without the root too little is left, the description cannot be built.
-    """
-    size, overlay = image_type.size, image_type.overlay
-    if size is None or size.additive or overlay is None or not overlay.write_partition:
-        return
-    if overlay.filesystem != "xfs":
-        return
-    needed = overlay_least(overlay)
-    taken = size.unpartitioned + BIOS_BOOT + TABLES
-    taken += sum(max(p.size, MIB) for p in image_type.partitions)
-    taken += DEFAULT_EFIPARTSIZE if image_type.efipartsize is None else image_type.efipartsize
-    left = size.bytes - taken
-    if left < needed:
-        yield Diagnostic(
-            size.span,
-            "error",
-            "KL0403",
-            f"the XFS overlay needs {needed // MIB} MiB, but of {size.bytes // MIB} MiB all other "
-            f"partitions leave {max(0, left) // MIB} MiB for it and the read-only root",
-            "make the disk larger or the partitions smaller",
-        )

@@ -2,7 +2,7 @@
 
 One row per element (`machine`) or attribute (`type@mdraid`). A row of an element stands
 for all that is in it. BUILT lists the names without a row, so that one added to the
-grammar has to be put somewhere.
+grammar has to be put somewhere. CONDITIONS has the rest: what depends on what stands beside.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.model import Span
 from kiwilite.description.profiles import Selection
 from kiwilite.description.resolve_type import DEFAULT_FIRMWARE
-from kiwilite.description.support_table import IGNORED, NOT_BUILT, NOT_RUN
+from kiwilite.description.support_conditions import CONDITIONS, Condition, Status
+from kiwilite.description.support_ignored import IGNORED
+from kiwilite.description.support_table import NOT_BUILT, NOT_RUN
 from kiwilite.description.tree import Node
-
-Status = Literal["ignored", "not built", "not run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,11 @@ SUPPORT: Final = {
 _DEFAULTS: Final = {"firmware": DEFAULT_FIRMWARE, "overlayroot": "false"}
 """Values of `<type>`'s attributes where they are missing, if those are not built."""
 
-_REPORTS: Final[dict[Status, tuple[Literal["error", "warning"], str, str]]] = {
+CONDITIONS_BY_NAME: Final[Mapping[str, tuple[Condition, ...]]] = {
+    one.name: tuple(c for c in CONDITIONS if c.name == one.name) for one in CONDITIONS
+}
+
+REPORTS: Final[dict[Status, tuple[Literal["error", "warning"], str, str]]] = {
     "not built": ("error", "KL0901", "is not built by kiwilite"),
     "ignored": ("warning", "KL0902", "is ignored by kiwilite"),
     "not run": ("error", "KL0903", "names a script that kiwilite does not run"),
@@ -59,55 +64,76 @@ def check_support(
     root: Node, selection: Selection, image_type: Node, packages: Sequence[Node]
 ) -> Iterator[Diagnostic]:
     """What is not built or ignored among the parts that hold for `selection`."""
-    yield from _node(root, deep=False)
-    used = set(packages)
-    for section in root.children:
-        if section.name == "packages":
-            if section in used:
-                yield from _node(section, deep=True)
-        elif section.name == "preferences":
-            if selection.holds(section):
-                yield from _preferences(section, image_type)
-        elif selection.holds(section):
-            yield from _node(section, deep=True)
+    for node in _holding(root, selection, image_type, packages):
+        yield from _node(node, image_type)
     for name, value in _DEFAULTS.items():
         if image_type.get("image") == "oem" and name not in image_type.attributes:
-            yield from _report(f"type@{name}", f'`{name}="{value}"`', value, image_type)
-    archive = root.file.parent / "root.tar.gz"
-    if archive.exists():
-        message = "root.tar.gz beside the description is not built by kiwilite"
-        hint = "unpack it into root/"
-        yield Diagnostic(root.span, "error", "KL0901", message, hint)
+            yield from _row(f"type@{name}", f'`{name}="{value}"`', value, image_type, None)
 
 
-def _preferences(section: Node, image_type: Node) -> Iterator[Diagnostic]:
-    """Of the types only the chosen one counts."""
-    yield from _node(section, deep=False)
-    for child in section.children:
+def _holding(
+    root: Node, selection: Selection, image_type: Node, packages: Sequence[Node]
+) -> Iterator[Node]:
+    """The elements that count, without what is inside of one that is not built as a whole."""
+    yield root
+    used = set(packages)
+    for section in root.children:
+        if section in used if section.name == "packages" else selection.holds(section):
+            yield from _below(section, image_type)
+
+
+def _below(node: Node, image_type: Node) -> Iterator[Node]:
+    """`node` and what is in it; of the types only the chosen one counts."""
+    yield node
+    row = SUPPORT.get(node.name)
+    if row is not None and not row.fine:
+        return
+    for child in node.children:
         if child.name != "type" or child is image_type:
-            yield from _node(child, deep=True)
+            yield from _below(child, image_type)
 
 
-def _node(node: Node, *, deep: bool) -> Iterator[Diagnostic]:
+def _node(node: Node, image_type: Node) -> Iterator[Diagnostic]:
     text = node.text.strip()
     shown = f"`<{node.name}>{text}`" if text and len(text) < 40 else f"`<{node.name}>`"
-    yield from _report(node.name, shown, text, node)
+    yield from _report(node.name, shown, text, node, image_type)
     if node.name in SUPPORT and not SUPPORT[node.name].fine:
         return
     for name, value in node.attributes.items():
         shown = f'`{node.renamed.get(name, name)}="{value}"`'
-        yield from _report(f"{node.name}@{name}", shown, value.strip(), node, name)
-    if deep:
-        for child in node.children:
-            yield from _node(child, deep=True)
+        if name == "password" or (name == "luks" and value.strip() not in ("", "random")):
+            shown = f"`{name}`"  # no message repeats a secret
+        yield from _report(f"{node.name}@{name}", shown, value.strip(), node, image_type, name)
 
 
 def _report(
-    key: str, shown: str, value: str, node: Node, attribute: str | None = None
+    key: str,
+    shown: str,
+    value: str,
+    node: Node,
+    image_type: Node,
+    attribute: str | None = None,
+) -> Iterator[Diagnostic]:
+    """What the first condition that holds says, else the row."""
+    possible = CONDITIONS_BY_NAME.get(key, ())
+    condition = next((c for c in possible if c.holds(node, image_type)), None)
+    if condition is None:
+        yield from _row(key, shown, value, node, attribute)
+        return
+    severity, code, words = REPORTS[condition.status]
+    message = f"{shown} {words}: {condition.why}"
+    yield Diagnostic(_span(node, attribute), severity, code, message, condition.instead)
+
+
+def _row(
+    key: str, shown: str, value: str, node: Node, attribute: str | None
 ) -> Iterator[Diagnostic]:
     support = SUPPORT.get(key)
     if support is None or value in support.fine:
         return
-    span = node.span if attribute is None else node.attribute_span(attribute)
-    severity, code, words = _REPORTS[support.status]
-    yield Diagnostic(span, severity, code, f"{shown} {words}", support.instead or None)
+    severity, code, words = REPORTS[support.status]
+    yield Diagnostic(_span(node, attribute), severity, code, f"{shown} {words}", support.instead)
+
+
+def _span(node: Node, attribute: str | None) -> Span:
+    return node.span if attribute is None else node.attribute_span(attribute)

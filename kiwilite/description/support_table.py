@@ -1,131 +1,94 @@
-"""The rows of `support`: "names | values that need no report" and what to do instead."""
+"""The rows of `support`: "names | values that need no report", why, and what to do instead.
+
+Those of what is ignored stand in `support_ignored`.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+_GPT = 'leave it out: the table is a GPT, and gpt_hybrid_mbr="true" adds an MBR'
+_CLONE = "leave it out: keep the image file, and write it to the disk again to recover"
+
 NOT_BUILT: Final = {
-    "type@image | oem": 'kiwilite builds disk images: image="oem"',
-    "type@firmware | efi uefi": 'write firmware="uefi"',
+    "type@image | oem": (
+        'write image="oem": kiwilite makes disk images, no ISOs, containers, network boots or '
+        "bare file systems"
+    ),
+    "type@firmware | efi uefi": (
+        'write firmware="uefi"; eficsm="true" has the disk boot under a legacy BIOS too'
+    ),
     "type@overlayroot | true 1": 'write overlayroot="true": the root is a read-only squashfs',
-    "type@overlayroot_readonly_filesystem | squashfs": "the read-only root is a squashfs",
-    "type@filesystem | xfs": "the overlay's file system is xfs",
-    "type@format | qcow2": "convert the raw image with qemu-img",
-    "type@efiparttable | gpt": "the partition table is a GPT; see gpt_hybrid_mbr",
-    "type@force_mbr | false 0": "the partition table is a GPT; see gpt_hybrid_mbr",
-    "type@dosparttable_extended_layout | false 0": "the partition table is a GPT",
-    "type@target_blocksize | 512 4096": "sectors have 512 or 4096 bytes",
-    "type@luks_version | luks luks2": 'write luks_version="luks2"',
-    "type@mdraid": "there is no software RAID",
-    "type@standalone_integrity | false 0": "integrity comes with luks and `--integrity aead`",
-    "type@embed_integrity_metadata | false 0": "integrity comes with luks",
-    "type@ramonly | false 0": "leave it out: the overlay has a partition",
-    "type@root_clone type@boot_clone | 0": "",
-    "type@spare_part": "write a `<partition>`",
-    "type@installiso type@installstick type@installpxe | false 0": "write the image to the disk",
-    "type@selinux_policy type@derived_from": "",
-    "type@xen_server | false 0": "",
-    "securelinux": "",
-    "partition@filesystem | ext2 ext3 ext4 xfs squashfs": "choose ext4 or xfs",
-    "partition@partition_type | t.linux": "there is no software RAID",
-    "partition@clone | 0": "",
-    "systemdisk": "there are no volumes; write `<partitions>`",
-    "oem-swap | false 0": "there is no swap partition",
-    "packagemanager | apt": "kiwilite installs Debian packages with apt",
-    "repository@type | apt-deb deb-dir": "kiwilite installs Debian packages",
-    "repository@customize": "",
-    "repository@username repository@password": "name a mirror that asks for no password",
-    "containers": "put the images into a squashfs partition or load them in config.sh",
-    "certificates": "copy them with `<file>` and run update-ca-certificates in config.sh",
-    "description@type | system": "kiwilite makes its own initrd; there are no boot images",
+    "type@overlayroot_readonly_filesystem | squashfs": (
+        "leave it out: the read-only root is a squashfs"
+    ),
+    "type@filesystem | xfs": 'write filesystem="xfs": the overlay writes to an XFS',
+    "type@format | qcow2": "leave it out, and convert the raw image with `qemu-img convert`",
+    "type@efiparttable | gpt": _GPT,
+    "type@force_mbr | false 0": _GPT,
+    "type@dosparttable_extended_layout | false 0": (
+        "leave it out: a GPT needs no extended partition"
+    ),
+    "type@target_blocksize | 512 4096": "write 512 or 4096: disks have no other sectors",
+    "type@luks_version | luks luks2": (
+        'write luks_version="luks2": the older format has no room for integrity'
+    ),
+    "type@mdraid": "leave it out: there is no software RAID; use one in hardware",
+    "type@standalone_integrity | false 0": (
+        'leave it out: with luks="file://PATH" every sector of the overlay is encrypted and '
+        "authenticated"
+    ),
+    "type@embed_integrity_metadata | false 0": (
+        "leave it out: the LUKS2 header of the overlay describes its integrity"
+    ),
+    "type@ramonly | false 0": (
+        'write overlayroot_write_partition="false": the overlay is in memory then'
+    ),
+    "type@root_clone type@boot_clone | 0": _CLONE,
+    "type@spare_part": "write a `<partition>` of this size into `<partitions>`",
+    "type@installiso type@installstick type@installpxe | false 0": (
+        "leave it out, and write the raw image to the disk"
+    ),
+    "type@selinux_policy": "leave it out: no SELinux labels are written",
+    "type@derived_from": (
+        'start from a tree of your own: `<packages type="bootstrap" bootstrap_package="NAME"/>`'
+    ),
+    "type@xen_server | false 0": "leave it out: no hypervisor is put below the kernel",
+    "securelinux": "leave it out: it is for s390x",
+    "partition@filesystem | ext2 ext3 ext4 xfs squashfs": "write ext4 or xfs",
+    "partition@partition_type | t.linux": "leave it out: there is no software RAID",
+    "partition@clone | 0": _CLONE,
+    "systemdisk": "write a `<partition>` for each volume: there is no LVM and no btrfs",
+    "oem-swap | false 0": "leave it out: an encrypted overlay and a plain swap do not go together",
+    "packagemanager | apt": "write apt, and Debian repositories: no other packages are installed",
+    "repository@type | apt-deb deb-dir": "write apt-deb or deb-dir: packages are Debian's",
+    "repository@customize": (
+        "leave it out, and write what it changes as attributes of the `<repository>`"
+    ),
+    "repository@username repository@password": (
+        "take a mirror that asks for no password, or a folder of packages: path=dir:PATH"
+    ),
+    "containers": "put the images into a squashfs `<partition>`, or load them in config.sh",
+    "certificates": (
+        "copy each with `<file>` to /usr/local/share/ca-certificates, and run "
+        "update-ca-certificates in config.sh"
+    ),
+    "description@type | system": 'write type="system": kiwilite makes its initrds itself',
 }
 
 NOT_RUN: Final = {
-    "type@editbootconfig type@editbootinstall": (
-        "no disk is mounted during a build; do it in config.sh or pre_disk_sync.sh"
+    "type@editbootconfig": (
+        "no disk is mounted during a build: put files into root/, or do it in config.sh"
     ),
-}
-
-_NOT_FOR_DISKS = "it has no meaning for disk images"
-_HYPERVISOR = "give the settings to the hypervisor; see run_x86 --help"
-_INITRD = "kiwilite makes its own initrd from the image's packages"
-_RPM = "it has a meaning for rpm only"
-_ESP = "kernel and initrd are one file on the ESP"
-
-IGNORED: Final = {
-    "image@id": "write /etc/ImageID in the overlay tree",
-    "license": "",
-    "release-version": "apt has no use for it",
-    "rpm-locale-filtering rpm-check-signatures rpm-excludedocs | false 0": _RPM,
-    "bootsplash-theme bootloader-theme": "there is no boot menu",
-    "showlicense": "",
-    "type@bootpartition | false 0": _ESP,
-    "type@bootpartsize type@bootfilesystem": _ESP,
-    "type@bootpart_id type@rootpart_id type@efipart_id type@eficsmpart_id": (
-        "partitions are numbered in the order in which they stand"
+    "type@editbootinstall": (
+        "no disk is mounted during a build: take what it installs into the tree with config.sh, "
+        "and write to the finished image afterwards"
     ),
-    "partition@part_id": "partitions are numbered in the order in which they stand",
-    "partition@partition_name": "the partition table has the partition's `name`",
-    "type@efimountoptions": "write /etc/fstab in the overlay tree",
-    "type@fsmountoptions type@fscreateoptions": "kiwilite chooses reproducible options",
-    "type@overlayroot_readonly_createoptions": "see squashfscompression_level",
-    "type@overlayroot_readonly_partsize": "the partition is sized to the finished squashfs",
-    "type@formatoptions": "convert the raw image with qemu-img",
-    "type@devicepersistency | by-partuuid": "devices are found by PARTUUID",
-    "type@initrd_system | dracut kiwi": _INITRD,
-    "type@luksOS": "write the options into `<luksformat>`",
-    "type@luks_randomize | false 0": "with integrity every sector is authenticated anyway",
-    "type@integrity_legacy_hmac type@integrity_metadata_key_description": "",
-    "type@integrity_keyfile": "",
-    "type@disk_start_sector | 2048": "the first partition begins at 1 MiB",
-    "type@rootfs_label": "file systems are found by PARTUUID",
-    "type@target_removable | false 0": "the ESP has the path for removable media anyway",
-    "type@spare_part_mountpoint type@spare_part_fs type@spare_part_fs_attributes": "",
-    "type@spare_part_is_last": "",
-    "type@btrfs_quota_groups type@btrfs_root_is_snapper_snapshot | false 0": "",
-    "type@btrfs_root_is_subvolume type@btrfs_set_default_volume | false 0": "",
-    "type@btrfs_root_is_readonly_snapshot | false 0": "",
-    "type@boot type@bootkernel type@bootprofile": _INITRD,
-    "type@volid type@application_id type@publisher type@mediacheck type@flags": _NOT_FOR_DISKS,
-    "type@hybridpersistent type@hybridpersistent_filesystem type@efifatimagesize": _NOT_FOR_DISKS,
-    "type@archive type@compressed type@enclave_format type@metadata_path": _NOT_FOR_DISKS,
-    "type@erofscompression type@gcelicense type@vhdfixedtag": "",
-    "type@delta_root type@provide_system_files type@require_system_files": _NOT_FOR_DISKS,
-    "type@ensure_empty_tmpdirs": _NOT_FOR_DISKS,
-    "type@installboot type@install_continue_on_timeout type@installprovidefailsafe": "",
-    "type@wwid_wait_timeout type@bundle_format": "",
-    "bootloader@name | systemd_boot": 'name="systemd_boot" shows the boot entries',
-    "bootloader@bls bootloader@output_console bootloader@input_console": "there is no boot menu",
-    "bootloader@serial_line bootloader@video_mode bootloader@timeout_style": "",
-    "bootloader@targettype bootloader@use_disk_password bootloader@grub_template": "",
-    "bootloadersettings": "",
-    "containerconfig": _NOT_FOR_DISKS,
-    "machine@min_memory machine@min_cpu machine@max_cpu machine@ncpus": _HYPERVISOR,
-    "machine@ovftype machine@HWversion machine@arch machine@xen_loader": _HYPERVISOR,
-    "machine@guestOS vmconfig-entry vmdisk vmdvd vmnic": _HYPERVISOR,
-    "vagrantconfig": "",
-    "installmedia": "",
-    "initrd": _INITRD,
-    "oem-bootwait oem-multipath-scan | false 0": "",
-    "oem-kiwi-initrd oem-recovery oem-inplace-recovery oem-partition-install | false 0": "",
-    "oem-reboot oem-reboot-interactive oem-shutdown oem-shutdown-interactive | false 0": "",
-    "oem-silent-boot oem-silent-install oem-silent-verify oem-skip-verify | false 0": "",
-    "oem-unattended | false 0": "",
-    "oem-boot-title oem-ramdisk-size oem-device-filter oem-nic-filter oem-recoveryID": "",
-    "oem-recovery-part-size oem-vmcp-parmfile oem-swapsize oem-swapname": "",
-    "oem-systemsize oem-unattended-id": "",
-    "repository@sourcetype": "the address is taken as it is",
-    "repository@package_gpgcheck | true 1": "apt checks repositories, not packages",
-    "package@bootinclude package@bootdelete archive@bootinclude | false 0": _INITRD,
-    "ignore": 'apt cannot exclude packages; write them to `<packages type="delete">`',
-    "namedCollection collectionModule product": "name the packages themselves",
-    "drivers strip": _INITRD,
-    "extension": "",
 }
 
 _BUILT = """
     image image@name image@displayname image@schemaversion include include@from
-    description author contact specification
+    description author contact specification license
     profiles profile profile@name profile@description profile@import profile@arch
     requires requires@profile requires@arch
     preferences preferences@profiles preferences@arch preferences@script_network
@@ -159,3 +122,23 @@ _BUILT = """
 
 BUILT: Final = frozenset(_BUILT.split())
 """Names that have no row above; a test holds the lists against the grammar."""
+
+NO_EFFECT: Final = {
+    "include include@from": "what it includes counts as if it stood there",
+    "image@schemaversion": "an older file is read as a current one",
+    "description author contact specification license": "for people who read the description",
+    "profiles profile requires preferences type users partitions oemconfig": (
+        "it holds what stands in it"
+    ),
+    "profile@description": "for people who choose a profile",
+    "type@primary": "it chooses among the types that hold",
+    "type@luks_unlock": "it can be nothing but embedded, for now",
+    "machine machine@memory machine@max_memory": (
+        "the machine's memory is held against what deriving the key takes"
+    ),
+    "keyslot@name": "for people who choose a key",
+    "repository@alias": "for people; nothing in the image has the name",
+    "repository@type": "what kind it is shows in its address and distribution",
+    "packages@type": "it chooses what happens with the packages; see the condition below",
+}
+"""Built names by which no image differs, and what they are for instead."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.fault import fault
@@ -16,7 +17,7 @@ DEFAULT_BLOCK = 4096
 _BLOCK_SIZES = ("data_block_size", "hash_block_size")
 
 
-def check_verity(image_type: Node) -> Iterator[Diagnostic]:
+def check_verity(image_type: Node, directory: Path) -> Iterator[Diagnostic]:
     """Settings that dm-verity, its tools or its readers refuse."""
     verity = image_type.first("verity")
     embedded = boolean(image_type, "embed_verity_metadata")
@@ -29,7 +30,7 @@ def check_verity(image_type: Node) -> Iterator[Diagnostic]:
     if not boolean(image_type, "overlayroot"):
         message = '`<verity>` needs `overlayroot="true"` at its `<type>`'
         yield fault(verity, None, "KL0702", message)
-    yield from check_key_file(verity, "metadata_key")
+    yield from check_key_file(verity, "metadata_key", directory)
     yield from _blocks(image_type, verity)
 
 

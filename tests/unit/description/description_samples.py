@@ -46,10 +46,10 @@ X86 = """\
                 <partition name="home" size="256M" mountpoint="/home"
                            filesystem="ext4"/>
                 <partition name="oci-storage" size="512"
-                           mountpoint="/var/lib/containers/storage" filesystem="xfs"/>
+                           mountpoint="/var/lib/containers/storage" filesystem="xfs"
+                           label="STORAGE"/>
                 <partition name="oci-preloaded" size="1G"
-                           mountpoint="/var/lib/containers/loaded" filesystem="squashfs"
-                           label="LOADED"/>
+                           mountpoint="/var/lib/containers/loaded" filesystem="squashfs"/>
             </partitions>
             <size unit="G">4</size>
         </type>
@@ -77,7 +77,6 @@ X86 = """\
         <package name="cryptsetup"/>
         <package name="xfsprogs"/>
         <package name="openssh-server"/>
-        <package name="cryptsetup"/>
         <file name="motd" target="/etc/motd" owner="root:root" permissions="0644"/>
         <archive name="extra.tar.gz" target_dir="/opt"/>
     </packages>

@@ -8,6 +8,8 @@ import pytest
 from description_samples import X86, findings, minimal, place, write
 
 from kiwilite.description.load import load
+from kiwilite.description.room import ROOT_LEAST
+from kiwilite.description.values import MIB
 
 
 def partitions(*attributes: str) -> str:
@@ -97,7 +99,7 @@ def test_what_asks_for_nothing_special_is_silent(tmp_path: Path, text: str) -> N
 
 @pytest.mark.parametrize(("mib", "fits"), [(321, True), (320, False)])
 def test_an_encrypted_xfs_overlay_needs_321_mib(tmp_path: Path, mib: int, fits: bool) -> None:
-    taken = 64 + 256 + 512 + 1024 + 2 + 2
+    taken = 64 + 256 + 512 + 1024 + 2 + 2 + ROOT_LEAST // MIB
     text = X86.replace('<size unit="G">4</size>', f"<size>{taken + mib}</size>")
     found = [d for d in findings(write(tmp_path, text)) if d.code == "KL0403"]
     assert bool(found) is not fits
@@ -204,4 +206,5 @@ def test_a_description_as_kiwi_users_have_it_drops_nothing_silently(tmp_path: Pa
         "bootfilesystem",
         "name",
         "console",
+        "timeout",
     ]

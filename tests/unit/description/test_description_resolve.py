@@ -80,7 +80,17 @@ def test_the_overlay_and_its_encryption(x86: Appliance) -> None:
     )
 
 
-def test_packages_of_the_arch_once_each_and_those_of_the_image_type_among_them(
+def test_a_package_that_is_listed_twice_counts_at_its_first_place(tmp_path: Path) -> None:
+    text = X86.replace(
+        '<package name="openssh-server"/>',
+        '<package name="openssh-server"/><package name="cryptsetup"/>',
+    )
+    appliance, found = load(write(tmp_path, text), arch="x86_64")
+    assert names(appliance.packages.image).count("cryptsetup") == 1
+    assert [d.code for d in found if d.severity == "note"] == ["KL0508"]
+
+
+def test_packages_of_the_arch_and_those_of_the_image_type_among_them(
     x86: Appliance,
 ) -> None:
     assert names(x86.packages.image) == [

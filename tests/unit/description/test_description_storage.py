@@ -10,6 +10,7 @@ from description_samples import X86, encrypted, findings, minimal, place, places
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.load import load
 from kiwilite.description.model import HybridEntry, ImageType, VeritySettings
+from kiwilite.description.room import ROOT_LEAST
 
 MIB = 1024 * 1024
 E2FSPROGS = '<package name="e2fsprogs"/>'
@@ -239,7 +240,7 @@ def test_what_belongs_to_an_overlay_needs_one(tmp_path: Path, element: str) -> N
 def test_content_sized_partitions_take_a_mebibyte_at_least(
     tmp_path: Path, mib: int, fits: bool
 ) -> None:
-    taken = 64 + 256 + 512 + 1 + 2 + 2
+    taken = 64 + 256 + 512 + 1 + 2 + 2 + ROOT_LEAST // MIB
     text = X86.replace('size="1G"', "").replace(
         '<size unit="G">4</size>', f"<size>{taken + mib}</size>"
     )
