@@ -39,6 +39,7 @@ TITLES: Final[dict[str, str]] = {
     "KL0206": "no image type holds",
     "KL0207": "no version holds",
     "KL0208": "a version that cannot be part of a file name",
+    "KL0210": "the place of a secret that was not printed",
     "KL0301": "a file that is to be copied is missing",
     "KL0302": "an archive is missing",
     "KL0303": "a script cannot be read",

@@ -19,6 +19,7 @@ from kiwilite.description.reader import parse
 from kiwilite.description.resolve import packages_sections, resolve
 from kiwilite.description.rules import check_rules
 from kiwilite.description.schema import is_valid
+from kiwilite.description.secret import check_placeholders
 from kiwilite.description.source import read_source
 from kiwilite.description.support import check_support
 from kiwilite.description.tree import Node
@@ -42,6 +43,20 @@ class Document:
     problems: tuple[Diagnostic, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A description with the choices made in it, and all that is to be said of it.
+
+    `appliance` is None where it cannot be resolved.
+    """
+
+    document: Document
+    selection: Selection
+    chosen: Chosen
+    appliance: Appliance | None
+    found: tuple[Diagnostic, ...]
+
+
 def load(
     path: Path,
     profiles: Sequence[str] = (),
@@ -56,6 +71,20 @@ def load(
     holds warnings and notes. Raises DescriptionInvalid with all that was found,
     UsageError if `path` is a directory without a description.
     """
+    examined = examine(path, profiles, arch=arch, type_name=type_name)
+    if examined.appliance is None or any(p.severity == "error" for p in examined.found):
+        raise DescriptionInvalid(examined.found)
+    return examined.appliance, examined.found
+
+
+def examine(
+    path: Path,
+    profiles: Sequence[str] = (),
+    *,
+    arch: str | None = None,
+    type_name: str | None = None,
+) -> Examined:
+    """As `load`, for those who look at a description with errors too; raises as `read` does."""
     document = read(path)
     root = document.root
     selection, problems = select(root, profiles, arch or host_arch())
@@ -72,10 +101,7 @@ def load(
             appliance = resolve(root, document.version, selection, chosen)
             problems += storage.check_overlay_room(appliance.type)
             problems += checks.check_initrd_packages(appliance, chosen.type)
-    found = _in_order(root.file, problems)
-    if appliance is None or any(p.severity == "error" for p in found):
-        raise DescriptionInvalid(found)
-    return appliance, found
+    return Examined(document, selection, chosen, appliance, _in_order(root.file, problems))
 
 
 def read(path: Path) -> Document:
@@ -95,6 +121,7 @@ def read(path: Path) -> Document:
         problems += _explanation(root)
     problems += islice(check_rules(root), MOST)
     problems += islice(check_references(root), MOST)
+    problems += islice(check_placeholders(root), MOST)
     return Document(root, version, fits, tuple(problems))
 
 
