@@ -14,6 +14,7 @@ from typing import Final, Literal
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.profiles import Selection
 from kiwilite.description.resolve_type import DEFAULT_FIRMWARE
+from kiwilite.description.secret import without_secret
 from kiwilite.description.support_table import IGNORED, NOT_BUILT, NOT_RUN
 from kiwilite.description.tree import Node
 
@@ -95,7 +96,9 @@ def _node(node: Node, *, deep: bool) -> Iterator[Diagnostic]:
     if node.name in SUPPORT and not SUPPORT[node.name].fine:
         return
     for name, value in node.attributes.items():
-        shown = f'`{node.renamed.get(name, name)}="{value}"`'
+        seen = without_secret(node, name, value)
+        equals = "" if seen is None else f'="{seen}"'
+        shown = f"`{node.renamed.get(name, name)}{equals}`"
         yield from _report(f"{node.name}@{name}", shown, value.strip(), node, name)
     if deep:
         for child in node.children:

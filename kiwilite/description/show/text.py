@@ -18,8 +18,8 @@ SECRET: Final = "(a secret, not shown)"
 _KEYS: Final = ("name", "alias", "image", "type", "partition", "path")
 """The attribute an element is known by, which stands beside its name: the first it has."""
 
-_LEAST_VALUE: Final = 20
-_MOST_PLACE: Final = 34
+_LEAST_VALUE: Final = 22
+_LEAST_PLACE: Final = 16
 _DIM, _PLAIN = "\x1b[2m", "\x1b[0m"
 
 
@@ -104,8 +104,9 @@ def place(origin: Origin, folder: Path) -> str:
 
 def _table(rows: list[Row], folder: Path, paper: Paper) -> Iterator[str]:
     names = ["  " * row.depth + row.name for row in rows]
-    places = [_shortened(place(row.origin, folder)) for row in rows]
     name_width = max(map(len, names)) + 2
+    room = max(paper.width - name_width - _LEAST_VALUE - 2, _LEAST_PLACE)
+    places = [_shortened(place(row.origin, folder), room) for row in rows]
     place_width = max(map(len, places))
     value_width = max(paper.width - name_width - place_width - 2, _LEAST_VALUE)
     for row, name, where in zip(rows, names, places, strict=True):
@@ -115,6 +116,6 @@ def _table(rows: list[Row], folder: Path, paper: Paper) -> Iterator[str]:
         yield from (f"{'':<{name_width}}{part}" for part in more)
 
 
-def _shortened(where: str) -> str:
+def _shortened(where: str, room: int) -> str:
     """The end of a long place, which tells most."""
-    return where if len(where) <= _MOST_PLACE else f"…{where[1 - _MOST_PLACE :]}"
+    return where if len(where) <= room else f"…{where[1 - room :]}"
