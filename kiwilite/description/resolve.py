@@ -8,6 +8,7 @@ from pathlib import Path
 from kiwilite.description import resolve_type
 from kiwilite.description.choose import Chosen
 from kiwilite.description.defaults import PACKAGE_MANAGER, value_of
+from kiwilite.description.environment import environment
 from kiwilite.description.include import is_file, local_path
 from kiwilite.description.model import (
     Appliance,
@@ -78,6 +79,7 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
         ),
         overlay_trees=trees,
         span=root.span,
+        environment=environment(root, selection, chosen, sections),
         dracut_configuration=tuple(t / DRACUT for t in trees if (t / DRACUT).is_dir()),
     )
 
