@@ -60,6 +60,21 @@ def bootstrap_node(context: Context) -> Node:
     return Node("bootstrap", "minimal tree from packages", step)
 
 
+def resolve_node(context: Context, archive: Path | None) -> Node:
+    """The step that tells which packages `tree_nodes` would install."""
+    appliance = context.appliance
+    step = s.ResolvePackages(
+        sources=apt_sources(appliance),
+        archive=None if archive is None else s.Source(archive),
+        bootstrap=tuple(p.name for p in appliance.packages.bootstrap),
+        packages=tuple(p.name for p in appliance.packages.image),
+        recommends=appliance.packages.recommends,
+        architecture=context.architecture,
+        pin=context.pin,
+    )
+    return Node("resolve-packages", "list of packages", step)
+
+
 def _packages(context: Context) -> s.Packages:
     appliance = context.appliance
     script = appliance.script("post_bootstrap")
