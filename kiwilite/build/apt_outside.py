@@ -42,7 +42,7 @@ class Outside:
 def updated(job: Job, sources: Sequence[AptSource], architecture: str) -> Outside:
     """apt with the lists of `sources` and nothing installed. Raises SourceUnreachable."""
     outside = Outside(job, job.scratch / "apt", architecture)
-    for folder in ("lists/partial", "archives/partial", "etc", "trusted"):
+    for folder in ("lists/partial", "archives/partial", "etc/preferences.d", "trusted"):
         (outside.folder / folder).mkdir(parents=True)
     for number, key in enumerate(keyrings(tuple(sources), job)):
         (outside.folder / f"trusted/{number}{key.suffix}").symlink_to(key)

@@ -10,7 +10,11 @@ from kiwilite.build.executor import Site, Watcher, execute, with_keys
 from kiwilite.build.mirrors import resolve
 from kiwilite.build.places import placed
 from kiwilite.description.model import Appliance
+from kiwilite.errors import KiwiliteError
 from kiwilite.plan.compile import package_list_node
+
+APT = "apt"
+APT_TYPES = ("apt-deb", "deb-dir")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ def package_list(appliance: Appliance, site: Site, watcher: Watcher) -> tuple[Re
     The state of the repositories is the one that builds have, until `--refresh`. Raises
     KiwiliteError with the line of a package or repository that cannot be had.
     """
+    _check(appliance)
     pin = image.pin_of(appliance, site.store, renew=False)
     epoch = image.source_date_epoch()
     archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
@@ -55,6 +60,20 @@ def package_list(appliance: Appliance, site: Site, watcher: Watcher) -> tuple[Re
         )
         for row in rows
     )
+
+
+def _check(appliance: Appliance) -> None:
+    """Raise KiwiliteError where apt cannot answer."""
+    manager = appliance.preferences.packagemanager
+    if manager != APT:
+        raise KiwiliteError(
+            f"the packages are those of {manager}, and kiwilite asks apt", where=str(appliance.span)
+        )
+    for repository in appliance.repositories:
+        if repository.type not in APT_TYPES:
+            raise KiwiliteError(
+                f"apt knows no repository of type {repository.type}", where=str(repository.span)
+            )
 
 
 def _source(row: dict[str, str], site: Site) -> str:

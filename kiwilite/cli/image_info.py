@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kiwilite.description.codes import SETTLED
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
 from kiwilite.description.find import find
 from kiwilite.description.load import Examined, examine
-from kiwilite.description.load import load as load_description
+from kiwilite.description.model import Appliance
 from kiwilite.description.profiles import declared
 from kiwilite.description.tree import Node
 
 _OPEN_CHOICES = ("KL0204", "KL0205", "KL0206", "KL0207")
 """What leaves open which values hold; the questions that depend on none are answered."""
-
-_OF_CHOICES = "KL0300"
-"""Codes below it are those of the file, its grammar, and the choices in it."""
 
 
 def info(found: dict[str, Any]) -> int:
@@ -27,15 +24,15 @@ def info(found: dict[str, Any]) -> int:
     path = find(found["--description"])
     profiles = tuple(found["--profile"])
     examined = examine(path, profiles, arch=found["--arch"], type_name=found["--type"])
-    _refuse(examined, ignored=() if found["--print-kiwi-env"] else _OPEN_CHOICES)
+    _refuse(examined, lambda problem: problem.code not in _OPEN_CHOICES)
     root = examined.document.root
     result: dict[str, Any] = {"image": root.get("name") or ""}
     if found["--list-profiles"]:
         result["profile_names"] = [profile.name for profile in declared(root)]
-    if found["--print-kiwi-env"] and examined.appliance is not None:
-        result["kiwi_env"] = dict(examined.appliance.environment)
+    if found["--print-kiwi-env"]:
+        result["kiwi_env"] = dict(_appliance(examined).environment)
     if found["--resolve-package-list"]:
-        result["resolved-packages"] = _packages(path, profiles, found)
+        result["resolved-packages"] = _packages(_appliance(examined), found["--config"])
     print(json.dumps(result, sort_keys=True, indent=4))
     if found["--print-xml"]:
         print("\n".join(_xml(root)))
@@ -46,32 +43,37 @@ def info(found: dict[str, Any]) -> int:
     return 0
 
 
-def _refuse(examined: Examined, *, ignored: Sequence[str]) -> None:
-    """Raise DescriptionInvalid for errors that leave the answer open."""
+def _refuse(examined: Examined, matters: Callable[[Diagnostic], bool]) -> None:
+    """Raise DescriptionInvalid for errors that leave the answer open.
 
-    def stops(problem: Diagnostic) -> bool:
-        if problem.severity != "error" or problem.code in ignored:
-            return False
-        return problem.code < _OF_CHOICES or problem in examined.document.problems
+    What is not built, or missing beside the description, does not.
+    """
+    general = examined.document.problems
+    for problem in examined.found:
+        open_ended = problem in general or problem.code < SETTLED
+        if problem.severity == "error" and open_ended and matters(problem):
+            raise DescriptionInvalid(examined.found)
 
-    if any(map(stops, examined.found)):
-        raise DescriptionInvalid(examined.found)
+
+def _appliance(examined: Examined) -> Appliance:
+    """The appliance, where it is clear what holds."""
+    _refuse(examined, lambda _: True)
+    assert examined.appliance is not None
+    return examined.appliance
 
 
-def _packages(path: Path, profiles: Sequence[str], found: dict[str, Any]) -> dict[str, Any]:
+def _packages(appliance: Appliance, configuration: str | None) -> dict[str, Any]:
     from kiwilite.build import image
     from kiwilite.build.configuration import load
     from kiwilite.build.package_list import package_list
     from kiwilite.build.progress import Progress
 
-    appliance, _ = load_description(path, profiles, arch=found["--arch"], type_name=found["--type"])
-    site = image.site_for(appliance, load(Path(found["--config"]) if found["--config"] else None))
+    site = image.site_for(appliance, load(Path(configuration) if configuration else None))
     progress = Progress()
     try:
         packages = package_list(appliance, site, progress)
     finally:
         progress.close()
-    sys.stderr.flush()
     return {
         package.name: {
             "arch": package.architecture,

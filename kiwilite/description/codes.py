@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
+SETTLED: Final = "KL0300"
+"""Errors with a code below it leave open what holds: file, grammar, profiles and choices."""
+
+NOT_BUILT: Final = "KL0900"
+"""Errors from here on say what is not built; the description is valid."""
+
 TITLES: Final[dict[str, str]] = {
     "KL0001": "the file cannot be read",
     "KL0002": "the file is too large or too deep",

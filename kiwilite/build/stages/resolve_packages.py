@@ -98,13 +98,13 @@ def _initrd() -> str:
 
 def _as_installed(stanza: str) -> str:
     lines = [line for line in stanza.splitlines() if not line.startswith("Status:")]
-    return "\n".join([lines[0], "Status: install ok installed", *lines[1:]])
+    return "\n".join(["Status: install ok installed", *lines])
 
 
 def stanzas(text: str) -> dict[str, str]:
-    """The paragraphs of dpkg's files by package; they begin with `Package:`."""
+    """The paragraphs of dpkg's files by package."""
     found = (part.strip() for part in re.split(r"\n\s*\n", text))
-    return {field(part, "Package"): part for part in found if part.startswith("Package:")}
+    return {name: part for part in found if (name := field(part, "Package"))}
 
 
 def field(stanza: str, name: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kiwilite.description.codes import NOT_BUILT, SETTLED
 from kiwilite.description.diagnostics import DescriptionInvalid
 from kiwilite.description.find import find
 from kiwilite.description.load import examine
@@ -28,7 +29,7 @@ def show(found: dict[str, Any]) -> int:
         find(found["PATH"]), requested, arch=found["--arch"], type_name=found["--type"]
     )
     errors = [p for p in examined.found if p.severity == "error"]
-    if examined.appliance is None or any(p.code < FIRST_READABLE for p in errors):
+    if examined.appliance is None or any(p.code < SETTLED for p in errors):
         raise DescriptionInvalid(examined.found)
     write = FORMATS[output_format]
     what = shown(examined, examined.appliance, requested)
@@ -43,12 +44,6 @@ def show(found: dict[str, Any]) -> int:
 
 
 MOST_WIDTH = 120
-
-FIRST_READABLE = "KL0300"
-"""Errors below it leave open what holds."""
-
-NOT_BUILT = "KL0900"
-"""Errors from here on say what is not built; the description is valid."""
 
 
 def _terminal() -> Paper:
