@@ -38,7 +38,6 @@ Dpkg::Options { "--force-unsafe-io"; "--force-confdef"; "--force-confold"; };
 def write_sources(job: Job, tree: Path, sources: Sequence[AptSource]) -> None:
     """Set up apt in the tree for the time of the build; `remove_sources` takes it away."""
     lines = []
-    pins = []
     for number, source in enumerate(s for s in sources if not s.image_only):
         keys = []
         for key in source.signed_by:
@@ -47,15 +46,20 @@ def write_sources(job: Job, tree: Path, sources: Sequence[AptSource]) -> None:
             shutil.copyfile(job.source(key), target)
             keys.append(f"/{target.relative_to(tree)}")
         lines.append(source_line(job, source, keys))
-        if source.priority is not None:
-            pins.append(
-                f"Package: *\nPin: release n={source.suite}\nPin-Priority: {source.priority}\n"
-            )
     if lines:
         _write(tree / LIST, "\n".join(lines) + "\n")
-    if pins:
-        _write(tree / PREFERENCES, "\n".join(pins))
+    if preferences := pins(sources):
+        _write(tree / PREFERENCES, preferences)
     _write(tree / CONFIGURATION, _CONFIGURATION_TEXT)
+
+
+def pins(sources: Sequence[AptSource]) -> str:
+    """The sources' priorities as apt's preferences; empty where none has one."""
+    return "\n".join(
+        f"Package: *\nPin: release n={source.suite}\nPin-Priority: {source.priority}\n"
+        for source in sources
+        if not source.image_only and source.priority is not None
+    )
 
 
 def remove_sources(tree: Path) -> None:

@@ -39,6 +39,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
     s.UnpackBootstrap: Kind(_stage("unpack_bootstrap"), "namespace", ("tar", "zstd")),
     s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("tar", "zstd")),
     s.FetchBootstrap: Kind(_stage("fetch_bootstrap"), "namespace", ("apt-get", "dpkg-deb")),
+    s.ResolvePackages: Kind(_stage("resolve_packages"), "namespace", ("apt-get", "tar", "zstd")),
     s.Packages: Kind(_stage("packages"), "namespace", ("tar", "zstd")),
     s.Customise: Kind(_stage("customise"), "namespace", ("tar", "zstd"), ("build/image_files",)),
     s.BootFiles: Kind(

@@ -29,14 +29,18 @@ UNREACHABLE = (
 
 def source_line(job: Job, source: AptSource, keys: Sequence[str] = ()) -> str:
     """One `deb` line. Raises KiwiliteError for a distribution this host has no mirror for."""
-    folder = is_local(source.uri)
-    uri = resolve(source.uri, job.mirrors) if folder is None else f"file:{indexed(job, folder)}"
     options = [f"signed-by={','.join(keys)}"] if keys else []
     options += ["trusted=yes"] if source.trusted else []
     if source.architectures:
         options.append(f"arch={','.join(source.architectures)}")
-    words = ["deb", *([f"[{' '.join(options)}]"] if options else []), uri, source.suite]
-    return " ".join([*words, *source.components])
+    words = ["deb", *([f"[{' '.join(options)}]"] if options else [])]
+    return " ".join([*words, apt_uri(job, source), source.suite, *source.components])
+
+
+def apt_uri(job: Job, source: AptSource) -> str:
+    """The address that apt is given. KiwiliteError as `source_line`."""
+    folder = is_local(source.uri)
+    return resolve(source.uri, job.mirrors) if folder is None else f"file:{indexed(job, folder)}"
 
 
 def local_folders(sources: Sequence[AptSource]) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""`kiwilite image`: look at a finished image, check it, make its disk larger."""
+"""`kiwilite image`: facts of a description; look at a finished image, check it, enlarge it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.inspect.source import opened
 
 USAGE = """\
-Look at finished images from outside: raw, qcow2, split files, block devices.
+Look at finished images from outside: raw, qcow2, split files, block devices;
+and at a description before its image is built.
 
 Usage:
+  kiwilite image info --description=PATH [--profile=NAME]... [options]
   kiwilite image inspect IMAGE [options]
   kiwilite image verify IMAGE [options]
   kiwilite image resize IMAGE SIZE [options]
 
 Commands:
+  info     Print facts of a description as JSON, as KIWI's `image info` does.
   inspect  Draw what is in it: partition table, device stack, boot images.
   verify   Check all of it, and say what cannot be checked.
   resize   Make the disk larger: SIZE as 8G, 8192M or bytes. Never smaller than
@@ -34,6 +37,18 @@ Options:
   --metadata-cert=FILE    Of `verify`: certificate or public key (PEM) of who
                           signed the metadata block.
   --output=FILE           Of `resize`: write here, and leave IMAGE as it is.
+  --description=PATH      A folder, a file, or the name of a description.
+  --profile=NAME          Select a profile; may be given several times.
+  --type=IMAGE            The <type> that counts, where there are several.
+  --arch=ARCH             For this architecture, as `uname -m` has it.
+  --list-profiles         Of `info`: the names of all profiles.
+  --print-kiwi-env        The variables that scripts find in /.profile.
+  --resolve-package-list  All packages of the image: version, size, source.
+  --print-xml             After the JSON the description: in the current
+                          vocabulary, includes in place, secrets left out.
+  --print-yaml            The same as YAML.
+  --print-toml            The same as TOML.
+  --config=FILE           Of `info`: runtime configuration; see `system`.
   -h --help               This text.
 
 Of split files name the first one. Exit status of `verify`: 0 sound, 1 there are
@@ -56,6 +71,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(found: dict[str, Any]) -> int:
+    if found["info"]:
+        from kiwilite.cli.image_info import info
+
+        return info(found)
     image = Path(found["IMAGE"])
     if found["inspect"]:
         return _inspect(image, found["--format"])

@@ -36,7 +36,15 @@ reached, 6 no space left.
 """
 
 GROUPS = ("system", "description", "image", "explain", "doctor")
-WITH_VALUE = ("--profile", "--description", "--target-dir", "--config", "--type", "--format")
+WITH_VALUE = (
+    "--profile",
+    "--description",
+    "--target-dir",
+    "--config",
+    "--type",
+    "--format",
+    "--arch",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

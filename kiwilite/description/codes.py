@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from typing import Final
 
+SETTLED: Final = "KL0300"
+"""Errors with a code below it leave open what holds: file, grammar, profiles and choices."""
+
+NOT_BUILT: Final = "KL0900"
+"""Errors from here on say what is not built; the description is valid."""
+
 TITLES: Final[dict[str, str]] = {
     "KL0001": "the file cannot be read",
     "KL0002": "the file is too large or too deep",
@@ -39,6 +45,7 @@ TITLES: Final[dict[str, str]] = {
     "KL0206": "no image type holds",
     "KL0207": "no version holds",
     "KL0208": "a version that cannot be part of a file name",
+    "KL0210": "the place of a secret that was not printed",
     "KL0301": "a file that is to be copied is missing",
     "KL0302": "an archive is missing",
     "KL0303": "a script cannot be read",

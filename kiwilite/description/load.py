@@ -20,6 +20,7 @@ from kiwilite.description.reader import parse
 from kiwilite.description.resolve import packages_sections, resolve
 from kiwilite.description.rules import check_rules
 from kiwilite.description.schema import is_valid
+from kiwilite.description.secret import check_placeholders
 from kiwilite.description.source import read_source
 from kiwilite.description.support import check_support
 from kiwilite.description.tree import Node
@@ -132,6 +133,7 @@ def read(path: Path) -> Document:
         problems += _explanation(root)
     problems += islice(check_rules(root), MOST)
     problems += islice(check_references(root), MOST)
+    problems += islice(check_placeholders(root), MOST)
     return Document(root, version, fits, tuple(problems))
 
 

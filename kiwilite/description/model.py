@@ -336,6 +336,8 @@ class Appliance:
     span: Span
     dracut_configuration: tuple[Path, ...] = ()
     """`etc/dracut.conf.d` of the overlay trees that have one."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """KIWI's `kiwi_*` variables for scripts, (name, value), sorted."""
 
     def script(self, name: str) -> Path | None:
         """Path of KIWI script `name` (such as "config"), or None."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from kiwilite.description import resolve_type
 from kiwilite.description.choose import Chosen
+from kiwilite.description.defaults import PACKAGE_MANAGER, value_of
+from kiwilite.description.environment import environment
 from kiwilite.description.include import is_file, local_path
 from kiwilite.description.model import (
     Appliance,
@@ -22,7 +24,15 @@ from kiwilite.description.model import (
 )
 from kiwilite.description.profiles import Selection, matches
 from kiwilite.description.tree import Node
-from kiwilite.description.values import boolean, comma_list, group, integer, number, permissions
+from kiwilite.description.values import (
+    boolean,
+    comma_list,
+    group,
+    integer,
+    number,
+    permissions,
+    truth,
+)
 
 SCRIPTS = ("post_bootstrap", "config", "images", "pre_disk_sync")
 """KIWI's scripts that kiwilite runs, in KIWI's order."""
@@ -69,6 +79,7 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
         ),
         overlay_trees=trees,
         span=root.span,
+        environment=environment(root, selection, chosen, sections),
         dracut_configuration=tuple(t / DRACUT for t in trees if (t / DRACUT).is_dir()),
     )
 
@@ -93,7 +104,7 @@ def _preferences(values: dict[str, str]) -> Preferences:
     epoch = values.get("source_date_epoch")
     return Preferences(
         version=values["version"],
-        packagemanager=values.get("packagemanager", "apt"),
+        packagemanager=values.get("packagemanager", PACKAGE_MANAGER),
         locale=values.get("locale"),
         keytable=values.get("keytable"),
         timezone=values.get("timezone"),
@@ -114,7 +125,7 @@ def _user(node: Node) -> User:
     return User(
         name=node.get("name") or "",
         password=node.attributes.get("password"),
-        pwdformat=node.get("pwdformat") or "encrypted",
+        pwdformat=value_of(node, "pwdformat"),
         uid=integer(node, "id"),
         realname=node.get("realname"),
         home=node.get("home"),
@@ -128,18 +139,18 @@ def _repository(node: Node, directory: Path) -> Repository:
     source = node.first("source")
     assert source is not None
     distribution = node.get("distribution")
-    components = tuple((node.get("components") or "").split())
+    components = value_of(node, "components") if distribution else node.get("components") or ""
     return Repository(
-        type=node.get("type") or "apt-deb",
+        type=value_of(node, "type"),
         path=_beside(source.get("path") or "", directory, "dir:"),
         alias=node.get("alias"),
         distribution=distribution,
-        components=components or (("main",) if distribution else ()),
+        components=tuple(components.split()),
         architectures=comma_list(node.get("architectures")),
         priority=integer(node, "priority"),
         imageinclude=boolean(node, "imageinclude"),
         imageonly=boolean(node, "imageonly"),
-        use_gpg=boolean(node, "repository_gpgcheck", default=True),
+        use_gpg=truth(value_of(node, "repository_gpgcheck")),
         signing_keys=tuple(
             _beside(key.get("key") or "", directory, "file://") for key in source.all("signing")
         ),
@@ -201,7 +212,7 @@ def _archives(sections: Sequence[Node]) -> Iterator[Archive]:
         for node in section.all("archive"):
             yield Archive(
                 name=node.get("name") or "",
-                target_dir=node.get("target_dir") or "/",
+                target_dir=value_of(node, "target_dir"),
                 bootstrap=section.get("type") == "bootstrap",
                 span=node.span,
             )

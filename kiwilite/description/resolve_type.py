@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 
+from kiwilite.description.defaults import DEFAULTS, value_of
 from kiwilite.description.model import (
     Bootloader,
     HybridEntry,
@@ -28,7 +29,7 @@ from kiwilite.description.values import (
     writes_to_partition,
 )
 
-DEFAULT_FIRMWARE = "bios"
+DEFAULT_FIRMWARE: Final = DEFAULTS["type"]["firmware"].value
 """What KIWI means by a `<type>` without firmware."""
 
 
@@ -42,9 +43,9 @@ def image_type(node: Node) -> ImageType:
         kernelcmdline=node.get("kernelcmdline") or "",
         gpt_hybrid_mbr=boolean(node, "gpt_hybrid_mbr"),
         efipartsize=mebibytes(node, "efipartsize"),
-        squashfscompression=node.get("squashfscompression") or "zstd",
+        squashfscompression=value_of(node, "squashfscompression"),
         squashfscompression_level=integer(node, "squashfscompression_level"),
-        overlay=_overlay(node) if boolean(node, "overlayroot") else None,
+        overlay=_overlay(node) if truth(value_of(node, "overlayroot")) else None,
         partitions=tuple(
             _partition(partition)
             for section in node.all("partitions")
@@ -52,12 +53,12 @@ def image_type(node: Node) -> ImageType:
         ),
         size=_size(node.first("size")),
         bootloader=_bootloader(node.first("bootloader")),
-        target_blocksize=integer(node, "target_blocksize") or 512,
-        on_failure=node.get("on_failure") or "reboot",
+        target_blocksize=number(value_of(node, "target_blocksize")) or 0,
+        on_failure=value_of(node, "on_failure"),
         span=node.span,
-        bios=boolean(node, "eficsm"),
+        bios=truth(value_of(node, "eficsm")),
         dps_types=boolean(node, "apply_dps_codes"),
-        initrd_system="dracut" if node.get("initrd_system") == "dracut" else "kiwilite",
+        initrd_system="dracut" if value_of(node, "initrd_system") == "dracut" else "kiwilite",
         grow=_grow(node),
         hybrid=tuple(_hybrid_entries(node)),
         boot_switches=tuple((node.get("boot_switches") or "").split()),
@@ -90,13 +91,13 @@ def _hybrid_entries(node: Node) -> Iterator[HybridEntry]:
 
 def firmware(node: Node) -> str:
     """`firmware=`, where "efi" is written "uefi"."""
-    value = node.get("firmware") or DEFAULT_FIRMWARE
+    value = value_of(node, "firmware")
     return "uefi" if value == "efi" else value
 
 
 def _overlay(node: Node) -> Overlay:
     return Overlay(
-        write_partition=boolean(node, "overlayroot_write_partition", default=True),
+        write_partition=truth(value_of(node, "overlayroot_write_partition")),
         filesystem=node.get("filesystem") or "",
         verity_blocks=node.get("verity_blocks") or None,
         embed_verity_metadata=boolean(node, "embed_verity_metadata"),
@@ -118,18 +119,18 @@ def _verity(node: Node) -> VeritySettings:
         return VeritySettings(node.attribute_span("verity_blocks"))
     return VeritySettings(
         span=section.span,
-        algorithm=section.get("algorithm") or "sha256",
+        algorithm=value_of(section, "algorithm"),
         salt=section.get("salt"),
-        data_block_size=integer(section, "data_block_size") or 4096,
-        hash_block_size=integer(section, "hash_block_size") or 4096,
-        hash_tree="partition" if section.get("hash_tree") == "partition" else "appended",
+        data_block_size=number(value_of(section, "data_block_size")) or 0,
+        hash_block_size=number(value_of(section, "hash_block_size")) or 0,
+        hash_tree="partition" if value_of(section, "hash_tree") == "partition" else "appended",
         fec_roots=integer(section, "fec_roots"),
-        on_corruption=_on_corruption(section.get("on_corruption")),
+        on_corruption=_on_corruption(value_of(section, "on_corruption")),
         metadata_key=section.get("metadata_key"),
     )
 
 
-def _on_corruption(written: str | None) -> Literal["eio", "restart", "panic"]:
+def _on_corruption(written: str) -> Literal["eio", "restart", "panic"]:
     return "restart" if written == "restart" else "panic" if written == "panic" else "eio"
 
 
@@ -140,16 +141,16 @@ def _luks(node: Node) -> Luks:
     pbkdf = node.get("luks_pbkdf")
     if pbkdf is not None and "--pbkdf" not in dict(options):
         options.append(("--pbkdf", pbkdf))
-    version = node.get("luks_version") or "luks"
+    version = value_of(node, "luks_version")
     return Luks(
         passphrase=node.attributes["luks"],
         version="luks2" if version == "luks" else version,
         options=tuple(options),
-        unlock=node.get("luks_unlock") or "embedded",
-        provisioning=node.get("provisioning") or "firstboot",
+        unlock=value_of(node, "luks_unlock"),
+        provisioning=value_of(node, "provisioning"),
         span=node.attribute_span("luks"),
-        fill="full" if node.get("luks_fill") == "full" else "sparse",
-        journal="deferred" if node.get("luks_journal") == "deferred" else "written",
+        fill="full" if value_of(node, "luks_fill") == "full" else "sparse",
+        journal="deferred" if value_of(node, "luks_journal") == "deferred" else "written",
         keyslots=tuple(_keyslot(k) for k in (section.all("keyslot") if section else ())),
     )
 
@@ -158,7 +159,7 @@ def _keyslot(node: Node) -> Keyslot:
     return Keyslot(
         name=node.get("name") or "",
         key=node.get("key") or "",
-        pbkdf="pbkdf2" if node.get("pbkdf") == "pbkdf2" else "argon2id",
+        pbkdf="pbkdf2" if value_of(node, "pbkdf") == "pbkdf2" else "argon2id",
         span=node.span,
     )
 
@@ -182,7 +183,7 @@ def _partition(node: Node) -> PartitionElement:
 def _size(node: Node | None) -> Size | None:
     if node is None:
         return None
-    unit = 1024 * MIB if node.get("unit") == "G" else MIB
+    unit = 1024 * MIB if value_of(node, "unit") == "G" else MIB
     return Size(
         bytes=(number(node.text) or 0) * unit,
         additive=boolean(node, "additive"),

@@ -15,6 +15,7 @@ from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.model import Span
 from kiwilite.description.profiles import Selection
 from kiwilite.description.resolve_type import DEFAULT_FIRMWARE
+from kiwilite.description.secret import without_secret
 from kiwilite.description.support_conditions import CONDITIONS, Condition, Status
 from kiwilite.description.support_ignored import IGNORED
 from kiwilite.description.support_table import NOT_BUILT, NOT_RUN
@@ -100,9 +101,9 @@ def _node(node: Node, image_type: Node) -> Iterator[Diagnostic]:
     if node.name in SUPPORT and not SUPPORT[node.name].fine:
         return
     for name, value in node.attributes.items():
-        shown = f'`{node.renamed.get(name, name)}="{value}"`'
-        if name == "password" or (name == "luks" and value.strip() not in ("", "random")):
-            shown = f"`{name}`"  # no message repeats a secret
+        seen = without_secret(node, name, value)
+        equals = "" if seen is None else f'="{seen}"'
+        shown = f"`{node.renamed.get(name, name)}{equals}`"
         yield from _report(f"{node.name}@{name}", shown, value.strip(), node, image_type, name)
 
 

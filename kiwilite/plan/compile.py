@@ -10,7 +10,7 @@ from kiwilite.plan import steps as s
 from kiwilite.plan.disk import partitions
 from kiwilite.plan.image import image_nodes
 from kiwilite.plan.nodes import DEFAULT_EPOCH, DISK, Context, Node, Plan
-from kiwilite.plan.trees import bootstrap_node, tree_nodes
+from kiwilite.plan.trees import bootstrap_node, resolve_node, tree_nodes
 
 
 def compile(
@@ -46,6 +46,11 @@ def bootstrap_plan(appliance: Appliance, *, epoch: int | None, pin: str) -> tupl
     context = Context(appliance, _epoch(appliance, epoch), pin, {})
     pack = s.PackBootstrap(s.Output("bootstrap"), context.epoch)
     return (bootstrap_node(context), Node("pack", "bootstrap archive", pack))
+
+
+def package_list_node(appliance: Appliance, *, bootstrap_archive: Path | None, pin: str) -> Node:
+    """The step that tells which packages `compile`'s plan would install."""
+    return resolve_node(Context(appliance, _epoch(appliance, None), pin, {}), bootstrap_archive)
 
 
 def _epoch(appliance: Appliance, override: int | None) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kiwilite.description.defaults import SOURCE_DATE_EPOCH
 from kiwilite.description.model import Appliance, ImageType
 from kiwilite.plan import steps as s
 from kiwilite.plan.partitions import Partition
 
-DEFAULT_EPOCH = 1735689600
-"""2025-01-01: clamps time stamps where the description and SOURCE_DATE_EPOCH say nothing."""
+DEFAULT_EPOCH = SOURCE_DATE_EPOCH
+"""Clamps time stamps where the description and SOURCE_DATE_EPOCH say nothing."""
 
 DEBIAN_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}
 

@@ -46,6 +46,7 @@ from kiwilite.plan.tree_steps import (
     Packages,
     PackBootstrap,
     PlaceFile,
+    ResolvePackages,
     UnpackArchive,
     UnpackBootstrap,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "PackBootstrap",
     "Packages",
     "PlaceFile",
+    "ResolvePackages",
     "Secret",
     "Source",
     "Squashfs",
@@ -94,6 +96,7 @@ Step = (
     | UnpackBootstrap
     | PackBootstrap
     | FetchBootstrap
+    | ResolvePackages
     | Packages
     | Customise
     | BootFiles

@@ -63,6 +63,22 @@ class FetchBootstrap:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolvePackages:
+    """The packages of an image, and none of them installed. Result: `packages.json`.
+
+    With an `archive` its packages are there already, else those of `bootstrap` are selected.
+    """
+
+    sources: tuple[AptSource, ...]
+    archive: Source | None
+    bootstrap: tuple[str, ...]
+    packages: tuple[str, ...]
+    recommends: bool
+    architecture: str
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnpackArchive:
     """`<archive>`: unpacked below `target` in the tree."""
 

@@ -60,6 +60,21 @@ def bootstrap_node(context: Context) -> Node:
     return Node("bootstrap", "minimal tree from packages", step)
 
 
+def resolve_node(context: Context, archive: Path | None) -> Node:
+    """The step that tells which packages `tree_nodes` would install."""
+    appliance = context.appliance
+    step = s.ResolvePackages(
+        sources=apt_sources(appliance),
+        archive=None if archive is None else s.Source(archive),
+        bootstrap=tuple(p.name for p in appliance.packages.bootstrap),
+        packages=tuple(p.name for p in appliance.packages.image),
+        recommends=appliance.packages.recommends,
+        architecture=context.architecture,
+        pin=context.pin,
+    )
+    return Node("resolve-packages", "list of packages", step)
+
+
 def _packages(context: Context) -> s.Packages:
     appliance = context.appliance
     script = appliance.script("post_bootstrap")
@@ -72,7 +87,7 @@ def _packages(context: Context) -> s.Packages:
         archives=_archives(appliance, bootstrap=True),
         files=_files(appliance, bootstrap=True),
         post_bootstrap=s.Source(script) if script else None,
-        script_variables=script_variables(appliance),
+        script_variables=appliance.environment,
         script_network=appliance.preferences.script_network,
         epoch=context.epoch,
         pin=context.pin,
@@ -98,30 +113,6 @@ def _files(appliance: Appliance, *, bootstrap: bool) -> tuple[s.PlaceFile, ...]:
         for f in appliance.files
         if f.bootstrap == bootstrap
     )
-
-
-def script_variables(appliance: Appliance) -> tuple[tuple[str, str], ...]:
-    """KIWI's `kiwi_*` variables, as `.profile` exports them to scripts."""
-    kind = appliance.type
-    pairs = {
-        "kiwi_align": "1048576",
-        "kiwi_iname": appliance.name,
-        "kiwi_displayname": appliance.displayname or appliance.name,
-        "kiwi_iversion": appliance.preferences.version,
-        "kiwi_type": kind.image,
-        "kiwi_firmware": kind.firmware,
-        "kiwi_format": kind.format or "",
-        "kiwi_cmdline": kind.kernelcmdline,
-        "kiwi_profiles": ",".join(appliance.profiles),
-        "kiwi_language": appliance.preferences.locale or "",
-        "kiwi_keytable": appliance.preferences.keytable or "",
-        "kiwi_timezone": appliance.preferences.timezone or "",
-        "kiwi_target_blocksize": str(kind.target_blocksize),
-        "kiwi_delete": " ".join(p.name for p in appliance.packages.delete),
-        "kiwi_uninstall": " ".join(p.name for p in appliance.packages.uninstall),
-        "kiwi_overlayroot": "true" if kind.overlay else "",
-    }
-    return tuple(sorted(pairs.items()))
 
 
 def _account(user: User) -> s.Account:
@@ -158,7 +149,7 @@ def _customise(context: Context) -> s.Customise:
         delete=tuple(p.name for p in appliance.packages.delete),
         image_sources=_image_sources(context),
         scripts=tuple((n, s.Source(p)) for n, p in appliance.scripts if n != "post_bootstrap"),
-        script_variables=script_variables(appliance),
+        script_variables=appliance.environment,
         script_network=appliance.preferences.script_network,
         resettable=resettable,
         factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower()

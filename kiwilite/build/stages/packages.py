@@ -13,6 +13,16 @@ from kiwilite.ondisk.deb import write_deb
 from kiwilite.plan.tree_steps import Packages
 
 INITRD_PACKAGE = "kiwilite-initrd"
+INITRD_CONTROL = {
+    "Package": INITRD_PACKAGE,
+    "Version": "1",
+    "Architecture": "all",
+    "Maintainer": "kiwilite <root@localhost>",
+    "Provides": "linux-initramfs-tool",
+    "Section": "kernel",
+    "Priority": "optional",
+    "Description": "says that kiwilite makes the initrd of this image",
+}
 
 
 def run(step: Packages, job: Job) -> None:
@@ -39,18 +49,8 @@ def _provide_initrd(job: Job, tree: Path) -> None:
 
     Without this the distribution's tool would come in and build an initrd nobody uses.
     """
-    control = {
-        "Package": INITRD_PACKAGE,
-        "Version": "1",
-        "Architecture": "all",
-        "Maintainer": "kiwilite <root@localhost>",
-        "Provides": "linux-initramfs-tool",
-        "Section": "kernel",
-        "Priority": "optional",
-        "Description": "says that kiwilite makes the initrd of this image",
-    }
     package = job.scratch / f"{INITRD_PACKAGE}.deb"
-    package.write_bytes(write_deb(control, {}))
+    package.write_bytes(write_deb(INITRD_CONTROL, {}))
     run_in_tree(
         job, tree, ["dpkg", "--install", "/run/kiwilite.deb"], binds={"/run/kiwilite.deb": package}
     )
