@@ -111,12 +111,18 @@ def encoding_of(raw: bytes) -> str:
     return next(_encodings(raw))
 
 
+def declared_encoding(raw: bytes) -> str | None:
+    """The encoding that the XML declaration names, if there is one that does."""
+    found = _DECLARED.match(raw[:1024])
+    return found[1].decode("ascii") if found else None
+
+
 def _encodings(raw: bytes) -> Iterator[str]:
     """What the encoding may be, most telling sign first."""
     yield from (name for bom, name in _BOMS if raw.startswith(bom))
     yield from (name for start, name in _BARE if raw.startswith(start))
-    if declared := _DECLARED.match(raw[:1024]):
-        yield declared[1].decode("ascii")
+    if declared := declared_encoding(raw):
+        yield declared
     yield "utf-8"
 
 
