@@ -12,11 +12,15 @@ from pathlib import Path
 from kiwilite.description.diagnostics import DescriptionInvalid
 from kiwilite.description.include import local_path, resolve_includes
 from kiwilite.description.reader import parse
-from kiwilite.description.source import decode, failure, read_bytes
+from kiwilite.description.source import MAX_BYTES, decode, failure, read_bytes
 from kiwilite.description.text.encode import encode, encode_usually, refuse_lossy
 from kiwilite.description.tree import Node
 from kiwilite.description.upgrade import VERSIONS, Step, steps_since, unreadable
 from kiwilite.description.upgrade_text import upgraded_text
+
+MAX_LINES = 200_000
+MAX_MARKUP = 250_000
+"""What a file may have in it to be rewritten: deep indentation can make it much larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,8 @@ def formatted(file: Path) -> Rewrite:
     raw, root = _read(file)
     before = root.source.text.decode()
     after = lay_out(root.source.text)
+    if len(after.encode()) > MAX_BYTES:
+        raise failure(root.span, "KL0002", "in the usual form the file would be too large to read")
     return Rewrite(file, before, after, raw, encode_usually(after, raw))
 
 
@@ -93,8 +99,15 @@ def upgraded(file: Path) -> Upgrade:
 
 
 def _read(file: Path) -> tuple[bytes, Node]:
+    """Bytes and tree of `file`, which is small enough to be laid out and compared."""
     raw = read_bytes(file)
-    return raw, parse(decode(file, raw))
+    source = decode(file, raw)
+    root = parse(source)
+    for sign, limit, what in ((b"\n", MAX_LINES, "lines"), (b"<", MAX_MARKUP, "tags and comments")):
+        if source.text.count(sign) > limit:
+            message = f"the file has more than {limit} {what}: too many to rewrite it"
+            raise failure(source.span(0), "KL0002", message)
+    return raw, root
 
 
 def _with_included(raw: bytes, root: Node) -> Iterator[tuple[bytes, Node]]:

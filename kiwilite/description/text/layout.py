@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from kiwilite.description.reader import XML_SPACE
+from kiwilite.description.text.comments import Line, moved
 from kiwilite.description.text.items import Data, Element, Item, Mark, read_items
 from kiwilite.description.text.tokens import Kind
 from kiwilite.description.vocabulary import ElementForm, Vocabulary, vocabulary
@@ -24,7 +24,6 @@ INDENT: Final = " " * 4
 COLUMNS: Final = 100
 """Longest line that a tag may fill."""
 
-_TAB: Final = 8
 _LINE_END = re.compile(rb"\r\n?")
 _PSEUDO_ATTRIBUTE = re.compile(r"""([a-z]+)\s*=\s*["']([^"']*)["']""")
 _PRESERVED: Final = ("xml:space", "preserve")
@@ -33,7 +32,7 @@ _PRESERVED: Final = ("xml:space", "preserve")
 def lay_out(text: bytes) -> str:
     """`text`, which the reader has found well-formed, in the usual form."""
     page = _Page(_LINE_END.sub(b"\n", text), vocabulary())
-    shown = _below(page, read_items(page.text), None, 0, "")
+    shown = _below(page, read_items(page.text), None, 0, Line())
     return shown.removeprefix("\n") + "\n"
 
 
@@ -49,19 +48,19 @@ class _Page:
 
 
 def _below(
-    page: _Page, items: Sequence[Item], parent: ElementForm | None, depth: int, line: str
+    page: _Page, items: Sequence[Item], parent: ElementForm | None, depth: int, line: Line
 ) -> str:
     """`items` of an element of form `parent`, each on a line of its own below `line`."""
     parts = []
     previous: Item | None = None
     for item in items:
-        if line and _goes_on(item, previous, alone=len(items) == 1):
+        if line.width and _goes_on(item, previous, alone=len(items) == 1):
             lead = " "
         else:
             lead = ("\n\n" if item.breaks > 1 and previous else "\n") + INDENT * depth
-        line = _last_line(line + lead)
+        line = line.then(lead)
         shown = _shown(page, item, parent, depth, line)
-        line = _last_line(line + shown)
+        line = line.then(shown)
         parts += [lead, shown]
         previous = item
     return "".join(parts)
@@ -74,11 +73,7 @@ def _goes_on(item: Item, previous: Item | None, *, alone: bool) -> bool:
     return not (isinstance(previous, Mark) and previous.kind is Kind.INSTRUCTION)
 
 
-def _last_line(text: str) -> str:
-    return text[text.rfind("\n") + 1 :]
-
-
-def _shown(page: _Page, item: Item, parent: ElementForm | None, depth: int, line: str) -> str:
+def _shown(page: _Page, item: Item, parent: ElementForm | None, depth: int, line: Line) -> str:
     """`item` as it stands behind `line`."""
     match item:
         case Element():
@@ -110,8 +105,8 @@ def _element(page: _Page, element: Element, parent: ElementForm | None, depth: i
         return tag + page.written(element.start, element.end) + end
     if manner is _Content.IN_THE_LINE:
         (data,) = element.items
-        return tag + _shown(page, data, form, depth, "") + end
-    line = _last_line(INDENT * depth + tag)
+        return tag + _shown(page, data, form, depth, Line()) + end
+    line = Line().then(f"\n{INDENT * depth}{tag}")
     return f"{tag}{_below(page, element.items, form, depth + 1, line)}\n{INDENT * depth}{end}"
 
 
@@ -185,37 +180,13 @@ def _quoted(value: str) -> str:
     return value if '"' in inner else f'"{inner}"'
 
 
-def _comment(page: _Page, start: int, end: int, line: str) -> str:
-    """A comment behind `line`, its other lines moved along.
-
-    They follow the comment's own column if none stands left of it, else the indentation
-    of the line it is in.
-    """
-    first, *others = page.written(start, end).split("\n")
+def _comment(page: _Page, start: int, end: int, line: Line) -> str:
+    """A comment behind `line`."""
+    text = page.written(start, end)
+    if "\n" not in text:
+        return text
     before = page.written(page.text.rfind(b"\n", 0, start) + 1, start)
-    least = min(
-        (_width(_indentation(other)) for other in others if other.strip(XML_SPACE)), default=0
-    )
-    if least < _width(before):
-        before, line = _indentation(before), _indentation(line)
-    by = _width(line) - _width(before)
-    return "\n".join([first, *(_moved(other, by) for other in others)])
-
-
-def _moved(line: str, by: int) -> str:
-    """`line` with its indentation changed; a blank one stays as it is."""
-    leading = _indentation(line)
-    if by == 0 or not line.strip(XML_SPACE):
-        return line
-    return " " * max(0, _width(leading) + by) + line.removeprefix(leading)
-
-
-def _indentation(line: str) -> str:
-    return line[: len(line) - len(line.lstrip(" \t"))]
-
-
-def _width(text: str) -> int:
-    return len(text.expandtabs(_TAB))
+    return moved(text, Line().then(f"\n{before}"), line)
 
 
 def _instruction(page: _Page, start: int, end: int) -> str:
