@@ -28,6 +28,7 @@ TITLES: Final[dict[str, str]] = {
     "KL0010": "the schema version is not one that can be read",
     "KL0011": "an include cannot be resolved",
     "KL0012": "an include leads back to itself",
+    "KL0020": "the encoding cannot be written back",
     "KL0101": "unknown element",
     "KL0102": "unknown attribute",
     "KL0103": "a mandatory attribute is missing",

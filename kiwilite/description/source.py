@@ -66,11 +66,12 @@ def failure(span: Span, code: str, message: str, hint: str | None = None) -> Des
 
 
 def read_source(file: Path) -> Source:
-    """Read `file` and bring it to UTF-8.
+    """Read `file` and bring it to UTF-8; raises as `read_bytes` and `decode` do."""
+    return decode(file, read_bytes(file))
 
-    Raises DescriptionInvalid when it cannot be read, is larger than MAX_BYTES, has an
-    encoding that is unknown or not its own, or a NUL character.
-    """
+
+def read_bytes(file: Path) -> bytes:
+    """What `file` holds; DescriptionInvalid if it cannot be read or exceeds MAX_BYTES."""
     start = Span(file, 1, 1)
     try:
         if not file.is_file() and file.exists():
@@ -85,6 +86,15 @@ def read_source(file: Path) -> Source:
     if len(raw) > MAX_BYTES:
         limit = MAX_BYTES // (1024 * 1024)
         raise failure(start, "KL0002", f"the file is larger than {limit} MiB")
+    return raw
+
+
+def decode(file: Path, raw: bytes) -> Source:
+    """The bytes of `file` brought to UTF-8.
+
+    Raises DescriptionInvalid for an encoding that is unknown or not the file's own, and
+    for a NUL character.
+    """
     source = make_source(file, _to_utf8(file, raw))
     if (nul := source.text.find(b"\0")) >= 0:
         raise failure(
@@ -96,17 +106,28 @@ def read_source(file: Path) -> Source:
     return source
 
 
+def encoding_of(raw: bytes) -> str:
+    """The encoding that `raw` says it has: by its byte order mark, first bytes, or declaration."""
+    return next(_encodings(raw))
+
+
+def declared_encoding(raw: bytes) -> str | None:
+    """The encoding that the XML declaration names, if there is one that does."""
+    found = _DECLARED.match(raw[:1024])
+    return found[1].decode("ascii") if found else None
+
+
 def _encodings(raw: bytes) -> Iterator[str]:
     """What the encoding may be, most telling sign first."""
     yield from (name for bom, name in _BOMS if raw.startswith(bom))
     yield from (name for start, name in _BARE if raw.startswith(start))
-    if declared := _DECLARED.match(raw[:1024]):
-        yield declared[1].decode("ascii")
+    if declared := declared_encoding(raw):
+        yield declared
     yield "utf-8"
 
 
 def _to_utf8(file: Path, raw: bytes) -> bytes:
-    name = next(_encodings(raw))
+    name = encoding_of(raw)
     start = Span(file, 1, 1)
     if _WIDE.match(name) and raw.startswith(b"<?xml"):
         message = f"the first line declares {name}, but the file is not in that encoding"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiwilite.description.model import Span
 from kiwilite.description.source import Source
-
-_TAG_NAME = re.compile(rb"<[^\s/>]+")
-_ATTRIBUTE = re.compile(rb"""\s*([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
+from kiwilite.description.text.tokens import attributes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +44,9 @@ class Node:
         written = self.renamed.get(name, name)
         local = written.rpartition("}")[2]
         prefixed = written.startswith("{")
-        for found, offset in attribute_offsets(self.source.text, self.offset):
-            if found == written or (prefixed and found.rpartition(":")[2] == local):
-                return self.source.span(offset)
+        for found in attributes(self.source.text, self.offset):
+            if found.name == written or (prefixed and found.name.rpartition(":")[2] == local):
+                return self.source.span(found.start)
         return self.span
 
     def get(self, name: str) -> str | None:
@@ -70,12 +67,3 @@ class Node:
         yield self
         for child in self.children:
             yield from child.walk()
-
-
-def attribute_offsets(text: bytes, offset: int) -> Iterator[tuple[str, int]]:
-    """(name as written, byte offset) of each attribute of the start tag at `offset`."""
-    tag = _TAG_NAME.match(text, offset)
-    at = tag.end() if tag else offset
-    while found := _ATTRIBUTE.match(text, at):
-        yield found[1].decode("utf-8", "replace"), found.start(1)
-        at = found.end()

@@ -1,112 +1,148 @@
-"""Older descriptions, brought to the current vocabulary in memory; places are kept.
+"""Older descriptions, brought to the current vocabulary: what changed, and the tree in memory.
 
-Source of the steps: the differences between KIWI's schema versions 7.4 to 8.5.
+STEPS is the one list of changes. The tree is upgraded by it here, places being kept;
+the text of a file by `upgrade_text`. Source of the steps: the differences between
+KIWI's schema versions 7.4 to 8.5.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.reader import XML_SPACE
 from kiwilite.description.tree import Node
 
 CURRENT: Final = "8.5"
+VERSIONS: Final = ("7.4", "7.5", "7.6", "8.0", "8.1", "8.2", "8.3", "8.4", CURRENT)
+
+Pair = tuple[str, str]
+"""Name and value of an attribute."""
+
+
+def _the_same(value: str) -> Sequence[str]:
+    return (value,)
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One change: `apply` to every `element` of files whose version is below `version`."""
+class AttributeStep:
+    """With `version`, `attribute` of `element` became the attributes `names`, or was dropped.
+
+    `values` makes their values, of which there may be fewer than names. With `only` the
+    attribute stays, unless it has that value.
+    """
 
     version: str
     element: str
-    apply: Callable[[Node], Node]
+    attribute: str
+    names: tuple[str, ...] = ()
+    values: Callable[[str], Sequence[str]] = _the_same
+    only: str | None = None
+
+    def successors(self, name: str, value: str) -> tuple[Pair, ...]:
+        """What the attribute `name` of an `element` is from `version` on."""
+        if name != self.attribute or self.only not in (None, value.strip()):
+            return ((name, value),)
+        return tuple(zip(self.names, self.values(value), strict=False))
 
 
-def _with(node: Node, attributes: Mapping[str, str], **renamed: str) -> Node:
-    return replace(node, attributes=attributes, renamed={**node.renamed, **renamed})
+@dataclass(frozen=True, slots=True)
+class WordStep:
+    """With `version`, `element` says `new` where it said `old`."""
+
+    version: str
+    element: str
+    old: str
+    new: str
 
 
-def _without(node: Node, name: str) -> Node:
-    return _with(node, {k: v for k, v in node.attributes.items() if k != name})
+Step = AttributeStep | WordStep
 
 
-def _additional_names(node: Node) -> Node:
-    tags = node.attributes.get("additionaltags")
-    if tags is None:
-        return node
-    names = ",".join(f":{tag}" for tag in tags.split(","))
-    rest = _without(node, "additionaltags").attributes
-    return _with(node, {**rest, "additionalnames": names}, additionalnames="additionaltags")
+def _as_names(tags: str) -> Sequence[str]:
+    """`a,b` as `:a,:b`: a tag is a name of which the part before the colon is empty."""
+    return (",".join(f":{tag}" for tag in tags.split(",")),)
 
 
-def _dnf4(node: Node) -> Node:
-    return replace(node, text="dnf4") if node.text.strip() == "dnf" else node
-
-
-def _no_rpm_dir(node: Node) -> Node:
-    return _without(node, "type") if node.get("type") == "rpm-dir" else node
-
-
-def _snapper(node: Node) -> Node:
-    old, new = "btrfs_root_is_snapshot", "btrfs_root_is_snapper_snapshot"
-    if old not in node.attributes:
-        return node
-    return _with(
-        node,
-        {new if k == old else k: v for k, v in node.attributes.items()},
-        btrfs_root_is_snapper_snapshot=old,
-    )
-
-
-def _consoles(node: Node) -> Node:
-    """`console="out in"` becomes two attributes; a single word is the output."""
-    console = node.attributes.get("console")
-    if console is None:
-        return node
-    words = console.split()
-    rest = dict(_without(node, "console").attributes)
-    if words:
-        rest["output_console"] = words[0]
-    if len(words) > 1:
-        rest["input_console"] = words[1]
-    return _with(node, rest, output_console="console", input_console="console")
-
-
-def _dropping(name: str) -> Callable[[Node], Node]:
-    return lambda node: _without(node, name) if name in node.attributes else node
-
-
-STEPS: Final = (
-    Step("7.5", "containerconfig", _additional_names),
-    Step("7.6", "packagemanager", _dnf4),
-    Step("8.1", "repository", _no_rpm_dir),
-    Step("8.2", "repository", _dropping("use_for_bootstrap")),
-    Step("8.3", "type", _snapper),
-    Step("8.4", "bootloader", _consoles),
-    Step("8.5", "type", _dropping("vga")),
+STEPS: Final[tuple[Step, ...]] = (
+    AttributeStep("7.5", "containerconfig", "additionaltags", ("additionalnames",), _as_names),
+    WordStep("7.6", "packagemanager", "dnf", "dnf4"),
+    AttributeStep("8.1", "repository", "type", only="rpm-dir"),
+    AttributeStep("8.2", "repository", "use_for_bootstrap"),
+    AttributeStep(
+        "8.3", "type", "btrfs_root_is_snapshot", names=("btrfs_root_is_snapper_snapshot",)
+    ),
+    # "out in"; a single word is the output
+    AttributeStep("8.4", "bootloader", "console", ("output_console", "input_console"), str.split),
+    AttributeStep("8.5", "type", "vga"),
 )
-
-VERSIONS: Final = ("7.4", "7.5", "7.6", "8.0", "8.1", "8.2", "8.3", "8.4", "8.5")
-
-_GONE: Final = {
-    ("containerconfig", "additionaltags"): ("7.5", "additionalnames"),
-    ("repository", "use_for_bootstrap"): ("8.2", None),
-    ("type", "btrfs_root_is_snapshot"): ("8.3", "btrfs_root_is_snapper_snapshot"),
-    ("bootloader", "console"): ("8.4", "output_console` and `input_console"),
-    ("type", "vga"): ("8.5", None),
-}
 
 
 def dropped_since(element: str, attribute: str) -> str | None:
     """A hint for an attribute of older versions, or None if there never was such a one."""
-    if (element, attribute) not in _GONE:
+    for step in STEPS:
+        if (
+            isinstance(step, AttributeStep)
+            and step.only is None
+            and (step.element, step.attribute) == (element, attribute)
+        ):
+            if not step.names:
+                return f"it was dropped with schemaversion {step.version}"
+            return f"with schemaversion {step.version} it became `{'` and `'.join(step.names)}`"
+    return None
+
+
+def steps_since(version: str) -> tuple[Step, ...]:
+    """What changed after `version`, which is one of VERSIONS."""
+    return tuple(s for s in STEPS if VERSIONS.index(s.version) > VERSIONS.index(version))
+
+
+def successors(element: str, name: str, value: str, steps: Sequence[Step]) -> tuple[Pair, ...]:
+    """What the attribute `name` of `element` has become after `steps`."""
+    now: tuple[Pair, ...] = ((name, value),)
+    for step in steps:
+        if isinstance(step, AttributeStep) and step.element == element:
+            now = tuple(after for pair in now for after in step.successors(*pair))
+    return now
+
+
+def changed_attributes(node: Node, steps: Sequence[Step]) -> dict[str, tuple[Pair, ...]]:
+    """The attributes of `node` that `steps` change, and what becomes of each.
+
+    One that has its successor beside it stays, so that the grammar complains of it.
+    """
+    changed = {}
+    for name, value in node.attributes.items():
+        now = successors(node.name, name, value, steps)
+        taken = any(new != name and new in node.attributes for new, _ in now)
+        if now != ((name, value),) and not taken:
+            changed[name] = now
+    return changed
+
+
+def changed_word(node: Node, steps: Sequence[Step]) -> str | None:
+    """What `node` says after `steps`, or None if that is the same as before."""
+    said = now = node.text.strip(XML_SPACE)
+    for step in steps:
+        if isinstance(step, WordStep) and (step.element, step.old) == (node.name, now):
+            now = step.new
+    return None if now == said else now
+
+
+def unreadable(root: Node) -> Diagnostic | None:
+    """The error that stands against the schemaversion of `root`, which is not None."""
+    version = root.get("schemaversion")
+    if version in VERSIONS:
         return None
-    version, successor = _GONE[element, attribute]
-    if successor is None:
-        return f"it was dropped with schemaversion {version}"
-    return f"with schemaversion {version} it became `{successor}`"
+    return Diagnostic(
+        root.attribute_span("schemaversion"),
+        "error",
+        "KL0010",
+        f"schemaversion `{version}` cannot be read; {VERSIONS[0]} to {CURRENT} can",
+        f'a new description has schemaversion="{CURRENT}"',
+    )
 
 
 def upgrade(root: Node) -> tuple[Node, list[Diagnostic]]:
@@ -117,26 +153,29 @@ def upgrade(root: Node) -> tuple[Node, list[Diagnostic]]:
     version = root.get("schemaversion")
     if version is None or version == CURRENT:
         return root, []
-    if version not in VERSIONS:
-        problem = Diagnostic(
-            root.attribute_span("schemaversion"),
-            "error",
-            "KL0010",
-            f"schemaversion `{version}` cannot be read; {VERSIONS[0]} to {CURRENT} can",
-            f'a new description has schemaversion="{CURRENT}"',
-        )
+    if problem := unreadable(root):
         return root, [problem]
-    done = VERSIONS.index(version)
-    steps = [step for step in STEPS if VERSIONS.index(step.version) > done]
-    upgraded = _apply(root, steps)
-    return _with(upgraded, {**upgraded.attributes, "schemaversion": CURRENT}), []
+    upgraded = _upgraded(root, steps_since(version))
+    return replace(upgraded, attributes={**upgraded.attributes, "schemaversion": CURRENT}), []
 
 
-def _apply(node: Node, steps: list[Step]) -> Node:
-    children = tuple(_apply(child, steps) for child in node.children)
+def _upgraded(node: Node, steps: Sequence[Step]) -> Node:
+    children = tuple(_upgraded(child, steps) for child in node.children)
     if any(new is not old for new, old in zip(children, node.children, strict=True)):
         node = replace(node, children=children)
-    for step in steps:
-        if step.element == node.name:
-            node = step.apply(node)
-    return node
+    mine = [step for step in steps if step.element == node.name]
+    if not mine:
+        return node
+    word = changed_word(node, mine)
+    changed = changed_attributes(node, mine)
+    return _with(node, changed, node.text if word is None else word)
+
+
+def _with(node: Node, changed: Mapping[str, tuple[Pair, ...]], text: str) -> Node:
+    attributes: dict[str, str] = {}
+    renamed = {}
+    for name, value in node.attributes.items():
+        now = changed.get(name, ((name, value),))
+        attributes.update(now)
+        renamed.update({new: name for new, _ in now if new != name})
+    return replace(node, attributes=attributes, text=text, renamed=renamed)

@@ -11,8 +11,8 @@ Work on appliance descriptions.
 
 Usage:
   kiwilite description check PATH [--profile=NAME]... [options]
-  kiwilite description format PATH [options]
-  kiwilite description upgrade PATH [options]
+  kiwilite description format PATH [--check] [--output=FILE]
+  kiwilite description upgrade PATH [--check] [--output=FILE]
   kiwilite description show PATH [--profile=NAME]... [options]
   kiwilite description diagram PATH [--profile=NAME]... [options]
   kiwilite description init NAME [options]

@@ -114,7 +114,7 @@ def test_our_own_elements_say_so_with_all_that_is_in_them(name: str) -> None:
 
 def test_the_table_of_codes_is_what_the_code_uses() -> None:
     room = Path(kiwilite.description.__file__).parent
-    modules = (m for m in room.glob("*.py") if m.name not in ("codes.py", "diagnostics.py"))
+    modules = (m for m in room.rglob("*.py") if m.name not in ("codes.py", "diagnostics.py"))
     used = {code for m in modules for code in re.findall(r"KL\d{4}", m.read_text())}
     assert used == set(TITLES)
 
