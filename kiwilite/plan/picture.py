@@ -32,19 +32,24 @@ def partition_table(in_order: Sequence[Partition], sizes: Mapping[str, int]) -> 
 
 def boot_words(appliance: Appliance) -> str:
     """Sectors, partitions in the MBR, and what boots the disk; a line for each."""
+    return table(boot_facts(appliance))
+
+
+def boot_facts(appliance: Appliance) -> list[tuple[str, str]]:
+    """The same as (name, words); no name where the words go on from the row before."""
     kind = appliance.type
     rows = hybrid_rows(kind, partitions(appliance))
     shown = ", ".join(
         f"{r.partition} (type {r.type:02x}{', active' if r.active else ''})" for r in rows
     )
-    lines = [
-        f"sectors     {kind.target_blocksize} bytes",
-        f"MBR         {f'hybrid: {shown}' if rows else 'protective'}",
-        "boots with  UEFI" + (" and legacy BIOS" if kind.bios else ""),
+    facts = [
+        ("sectors", f"{kind.target_blocksize} bytes"),
+        ("MBR", f"hybrid: {shown}" if rows else "protective"),
+        ("boots with", "UEFI" + (" and legacy BIOS" if kind.bios else "")),
     ]
     if kind.bios:
-        lines.append("            by BIOS without a signature and without measurement")
-    return "\n".join(lines)
+        facts.append(("", "by BIOS without a signature and without measurement"))
+    return facts
 
 
 def device_stack(appliance: Appliance) -> str:
