@@ -18,10 +18,8 @@ from kiwilite.description.model import Appliance, Span
 from kiwilite.description.profiles import Profile, Selection, declared, matches, select
 from kiwilite.description.resolve import overlay_trees, packages_sections
 from kiwilite.description.tree import Node
+from kiwilite.description.validity import as_to_validity
 from kiwilite.description.values import boolean, comma_list
-
-NOT_BUILT: Final = ("KL0502", "KL0901", "KL0903")
-"""Errors of descriptions that are valid, and not for kiwilite."""
 
 _WITHOUT_PROFILES: Final = ("description", "profiles", "include", "extension")
 
@@ -86,9 +84,9 @@ def outline(
     try:
         appliance, _ = load(path, profiles, arch=arch, type_name=type_name)
     except DescriptionInvalid as error:
-        reasons = tuple(d for d in error.diagnostics if d.severity == "error")
-        if any(d.code not in NOT_BUILT for d in reasons):
+        if any(d.severity == "error" for d in as_to_validity(error.diagnostics)):
             raise
+        reasons = tuple(d for d in error.diagnostics if d.severity == "error")
     found = outline_of(read(path), profiles, arch or host_arch(), type_name)
     return Outlined(found, appliance, reasons)
 

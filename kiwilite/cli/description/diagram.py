@@ -8,7 +8,7 @@ from typing import Any
 
 from kiwilite.description.find import find
 from kiwilite.description.outline import outline
-from kiwilite.errors import UsageError
+from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.diagram.compose import diagram as compose
 
 
@@ -39,4 +39,4 @@ def _write(text: str, name: str | None) -> None:
     try:
         Path(name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{name}: {error.strerror}", hint="name a file to write") from error
+        raise KiwiliteError(f"cannot be written: {error.strerror}", where=name) from error

@@ -103,7 +103,7 @@ def _volume(kind: ImageType, volume: Volume, places: dict[str, int]) -> Iterator
     words += ["made at the first boot"] if element.encrypted else []
     words += ["a factory reset empties it"] if element.reset else []
     title = volume.mountpoint or "not mounted"
-    box = Box(f"mount-{volume.partition}", title, lines=tuple(words), tone="mount")
+    box = Box(f"mount-{first + 1}", title, lines=tuple(words), tone="mount")
     yield Stacked(box, first, last)
 
 
@@ -138,13 +138,14 @@ def _upper(kind: ImageType, volume: Volume) -> Box:
 def _devices(kind: ImageType, volume: Volume, places: dict[str, int]) -> Iterator[Stacked]:
     first, last = _columns(volume, places)
     for device in reversed(volume.devices):
-        key = f"{device.partition(',')[0]}-{volume.partition}"
         if device == VERITY:
-            box = Box(key, VERITY, lines=("root hash in the UKI",), tone="verified")
+            box = Box(
+                f"verity-{first + 1}", VERITY, lines=("root hash in the UKI",), tone="verified"
+            )
         elif device == CRYPT:
-            box = Box(key, "dm-crypt", lines=_cipher(kind), tone="encrypted")
+            box = Box(f"crypt-{first + 1}", "dm-crypt", lines=_cipher(kind), tone="encrypted")
         else:
-            box = Box(key, INTEGRITY, tone="encrypted")
+            box = Box(f"integrity-{first + 1}", INTEGRITY, tone="encrypted")
         yield Stacked(box, first, last)
 
 

@@ -73,8 +73,8 @@ def stylesheet() -> str:
     return "\n".join([*fixed, *_coloured(_LIGHT), *dark])
 
 
-_NARROW: Final = frozenset("ijlI|!.,:;'` ")
-_SLIM: Final = frozenset('ftr()[]{}/\\-"*')
+_NARROW: Final = frozenset("ijlI|.,:;' ")
+_SLIM: Final = frozenset('ftr()[]/\\-!"')
 _WIDE: Final = frozenset("mwMW%@&…—")
 
 
@@ -89,11 +89,11 @@ def _width(character: str) -> int:
     if character in _NARROW:
         return 370
     if character in _SLIM:
-        return 460
+        return 470
     if character in _WIDE:
         return 1080
     if character.isascii():
-        return 820 if character.isupper() or character in "+=<>~#^" else 650
+        return 840 if character.isupper() or character in "+=<>~#^" else 650
     if unicodedata.category(character) in ("Mn", "Me"):
         return 0
     return 1100
