@@ -95,8 +95,8 @@ def _lane(lane: Lane) -> Part:
     elements = []
     y = LANE_PAD + LINE + 6
     for row in _rows(lane):
-        count = len(row) if len(row) != 1 or lane.boxes[row[0]].names else 1
-        width = (INNER - 2 * LANE_PAD - (count - 1) * LANE_PAD) // count
+        count = len(row)
+        width = (INNER - (count + 1) * LANE_PAD) // count
         places = [shapes.Place(LANE_PAD + n * (width + LANE_PAD), y, width) for n in range(count)]
         lines = [_written(lane, n, width) for n in row]
         height = max(shapes.height_of(len(found)) for found in lines)
