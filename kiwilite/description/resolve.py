@@ -47,7 +47,7 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
     """
     assert chosen.type is not None
     directory = root.file.parent
-    trees = tuple(_overlay_trees(directory, selection.profiles))
+    trees = tuple(overlay_trees(directory, selection.profiles))
     image_type = resolve_type.image_type(chosen.type)
     sections = list(packages_sections(root, selection, image_type.image))
     return Appliance(
@@ -113,7 +113,7 @@ def _preferences(values: dict[str, str]) -> Preferences:
     )
 
 
-def _overlay_trees(directory: Path, profiles: Sequence[str]) -> Iterator[Path]:
+def overlay_trees(directory: Path, profiles: Sequence[str]) -> Iterator[Path]:
     """`root/`, then a directory per profile; a profile's name is never taken for a longer path."""
     for name in dict.fromkeys(("root", *profiles)):
         if name not in ("", ".", "..") and "/" not in name and (directory / name).is_dir():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from kiwilite.description.model import Appliance, ImageType, Overlay
-from kiwilite.plan.disk import READ_ONLY, READ_WRITE, SQUASHFS, hash_partition, partitions
+from kiwilite.description.model import Appliance
+from kiwilite.plan.devices import OVERLAY, Volume, devices
+from kiwilite.plan.disk import partitions
 from kiwilite.plan.hybrid import hybrid_rows
 from kiwilite.plan.partitions import Partition, human_size
 
@@ -31,62 +32,60 @@ def partition_table(in_order: Sequence[Partition], sizes: Mapping[str, int]) -> 
 
 def boot_words(appliance: Appliance) -> str:
     """Sectors, partitions in the MBR, and what boots the disk; a line for each."""
+    return table(boot_facts(appliance))
+
+
+def boot_facts(appliance: Appliance) -> list[tuple[str, str]]:
+    """The same as (name, words); no name where the words go on from the row before."""
     kind = appliance.type
     rows = hybrid_rows(kind, partitions(appliance))
     shown = ", ".join(
         f"{r.partition} (type {r.type:02x}{', active' if r.active else ''})" for r in rows
     )
-    lines = [
-        f"sectors     {kind.target_blocksize} bytes",
-        f"MBR         {f'hybrid: {shown}' if rows else 'protective'}",
-        "boots with  UEFI" + (" and legacy BIOS" if kind.bios else ""),
+    facts = [
+        ("sectors", f"{kind.target_blocksize} bytes"),
+        ("MBR", f"hybrid: {shown}" if rows else "protective"),
+        ("boots with", "UEFI" + (" and legacy BIOS" if kind.bios else "")),
     ]
     if kind.bios:
-        lines.append("            by BIOS without a signature and without measurement")
-    return "\n".join(lines)
-
-
-_ENCRYPTED = ("dm-crypt, authenticated", "dm-integrity")
+        facts.append(("", "by BIOS without a signature and without measurement"))
+    return facts
 
 
 def device_stack(appliance: Appliance) -> str:
     """What stands on what, from `/` down to the partitions."""
-    kind = appliance.type
-    lines = [] if kind.overlay is None else _root(kind, kind.overlay)
-    for p in kind.partitions:
-        if not p.mountpoint:
-            continue
-        lines.append(f"{p.mountpoint}  {p.filesystem}")
-        if p.filesystem == SQUASHFS:
-            lines += _chain("", ["dm-verity", _with_hashes(kind, p.name)])
-        else:
-            lines += _chain("", [*(_ENCRYPTED if p.encrypted else ()), p.name])
+    found = devices(appliance.type)
+    lines = []
+    if found.lower is not None and found.upper is not None:
+        lines += _root(found.lower, found.upper, found.trees)
+    for volume in found.data:
+        if volume.mountpoint:
+            lines.append(f"{volume.mountpoint}  {volume.filesystem}")
+            lines += _chain("", _below(volume))
     return "\n".join(lines)
 
 
-def _root(kind: ImageType, overlay: Overlay) -> list[str]:
+def _root(lower: Volume, upper: Volume, trees: tuple[str, ...]) -> list[str]:
     """The root, and the overlay over it or over some of its directories."""
-    verified = ["dm-verity", _with_hashes(kind, READ_ONLY)]
-    if overlay.trees:
-        lines = ["/  squashfs, read-only", *_chain("", verified)]
-        lines.append(f"{', '.join(overlay.trees)}  overlayfs")
+    if trees:
+        lines = [f"/  {lower.filesystem}, read-only", *_chain("", _below(lower))]
+        lines.append(f"{', '.join(trees)}  {OVERLAY}")
     else:
-        lines = ["/  overlayfs"]
-    if overlay.write_partition:
-        lines.append("├─ upper  " + overlay.filesystem)
-        lines += _chain("│  ", [*_ENCRYPTED, READ_WRITE])
-    else:
+        lines = [f"/  {OVERLAY}"]
+    if upper.partition is None:
         lines.append("├─ upper  in memory")
-    if overlay.trees:
+    else:
+        lines.append(f"├─ upper  {upper.filesystem}")
+        lines += _chain("│  ", _below(upper))
+    if trees:
         return [*lines, "└─ lower  the same of /"]
-    return [*lines, "└─ lower  squashfs, read-only", *_chain("   ", verified)]
+    return [*lines, f"└─ lower  {lower.filesystem}, read-only", *_chain("   ", _below(lower))]
 
 
-def _with_hashes(kind: ImageType, name: str) -> str:
-    """A verified partition, and where its hash tree is, if elsewhere."""
-    if kind.overlay is None or kind.overlay.verity.hash_tree == "appended":
-        return name
-    return f"{name}, hash tree in {hash_partition(name)}"
+def _below(volume: Volume) -> tuple[str, ...]:
+    """What a volume stands on; where its hash tree is, if elsewhere."""
+    where = f", hash tree in {volume.hashes}" if volume.hashes else ""
+    return (*volume.devices, f"{volume.partition}{where}")
 
 
 def _chain(indent: str, parts: Sequence[str]) -> list[str]:

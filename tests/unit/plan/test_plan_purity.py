@@ -21,6 +21,7 @@ import kiwilite.plan
 FOLDER = Path(kiwilite.plan.__file__).parent
 ALLOWED = {
     *("__future__", "collections", "dataclasses", "typing", "uuid", "pathlib", "hashlib"),
+    *("functools", "itertools", "math", "re", "unicodedata"),
     "kiwilite",
 }
 IMPURE_METHODS = {
@@ -30,7 +31,7 @@ IMPURE_METHODS = {
 
 
 def trees() -> Iterator[tuple[Path, ast.AST]]:
-    for path in sorted(FOLDER.glob("*.py")):
+    for path in sorted(FOLDER.rglob("*.py")):
         yield path, ast.parse(path.read_text())
 
 

@@ -1,0 +1,1 @@
+"""Pictures of a description: profiles, packages, storage; as data, as text and as SVG."""
