@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from vim_words import vim_words
+
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = ()
+GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (vim_words,)
 """Each gives file contents by path, relative to the project."""
 
 
