@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -13,6 +12,7 @@ from kiwilite.build.configuration import load
 from kiwilite.build.doctor import examine
 from kiwilite.build.findings import Finding, Verdict, packages_to_install, status
 from kiwilite.cli.parse import parse
+from kiwilite.cli.terminal import wants_colour
 from kiwilite.errors import HostError, UsageError
 from kiwilite.plan.picture import table
 from kiwilite.vm.accelerate import Accelerator, choose
@@ -85,7 +85,7 @@ def _coloured(line: str) -> str:
     """The verdict at the start of a line in its colour, on a terminal that wants some."""
     verdict = next(v for v in Verdict if line.startswith(v.value))
     colour = {Verdict.BROKEN: "1;31", Verdict.LACKING: "33"}.get(verdict)
-    if colour is None or not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+    if colour is None or not wants_colour(sys.stdout):
         return line
     return f"\x1b[{colour}m{verdict.value}\x1b[0m{line.removeprefix(verdict.value)}"
 

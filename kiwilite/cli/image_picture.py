@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from kiwilite.cli.terminal import wants_colour
 from kiwilite.inspect.facts import ImageFacts, UkiFacts, VerityFacts, VolumeFacts
 from kiwilite.inspect.findings import Finding, Severity
 from kiwilite.inspect.regions import Region, State
@@ -180,6 +180,6 @@ def _totals(regions: Sequence[Region]) -> Iterator[str]:
 
 
 def _coloured(severity: Severity) -> str:
-    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+    if not wants_colour(sys.stdout):
         return f"{severity.value}:"
     return f"\x1b[{_COLOURS[severity]}m{severity.value}:\x1b[0m"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from kiwilite import __version__
 from kiwilite.errors import KiwiliteError, NoSpace, UsageError
@@ -43,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     os.umask(0o022)
     signal.signal(signal.SIGTERM, _interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names have what a locale may lack
     try:
         return _dispatch(arguments)
     except KiwiliteError as error:
@@ -85,14 +88,20 @@ def _dispatch(arguments: list[str]) -> int:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
             print(USAGE, end="")
             return 0 if arguments else UsageError.exit_status
-        raise UsageError(f"unknown command {arguments[0]}", hint="kiwilite --help")
+        raise _unknown(next(command_words(arguments), arguments[0]))
     module = importlib.import_module(f"kiwilite.cli.{group}")
     status: int = module.main(arguments)
     return status
 
 
 def command_group(arguments: Sequence[str]) -> str | None:
-    """The first word that names a command group; KIWI has global options before it."""
+    """The first word, where it names a command group; KIWI has global options before it."""
+    word = next(command_words(arguments), None)
+    return word if word in GROUPS else None
+
+
+def command_words(arguments: Sequence[str]) -> Iterator[str]:
+    """What is neither an option nor the value of one."""
     skip = False
     for word in arguments:
         if skip:
@@ -100,13 +109,26 @@ def command_group(arguments: Sequence[str]) -> str | None:
         elif word in WITH_VALUE:
             skip = True
         elif not word.startswith("-"):
-            return word if word in GROUPS else None
-    return None
+            yield word
+
+
+def _unknown(word: str) -> UsageError:
+    from kiwilite.description import suggest
+
+    nearest = suggest.hint(word, GROUPS, "`kiwilite {}`")
+    return UsageError(f"unknown command {word}", hint=nearest or "kiwilite --help")
 
 
 def _complain(error: KiwiliteError) -> None:
-    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
-    head = "\x1b[1;31merror:\x1b[0m" if colour else "error:"
+    from kiwilite.cli.terminal import wants_colour
+    from kiwilite.description.diagnostics import DescriptionInvalid
+
+    if isinstance(error, DescriptionInvalid):
+        from kiwilite.cli.diagnostics import print_with_count
+
+        print_with_count(error.diagnostics, sys.stderr)
+        return
+    head = "\x1b[1;31merror:\x1b[0m" if wants_colour(sys.stderr) else "error:"
     sys.stderr.write(f"{head} {error}\n")
 
 

@@ -12,6 +12,7 @@ from kiwilite.build import bootstrap_archive, image
 from kiwilite.build.configuration import Configuration, load
 from kiwilite.build.digest import digest_file
 from kiwilite.build.progress import Progress
+from kiwilite.cli.diagnostics import print_with_count
 from kiwilite.cli.parse import parse
 from kiwilite.description.find import find
 from kiwilite.description.load import load as load_description
@@ -64,8 +65,7 @@ def _appliance(found: dict[str, Any]) -> Appliance:
     appliance, warnings = load_description(
         path, tuple(found["--profile"]), type_name=found["--type"]
     )
-    for warning in warnings:
-        sys.stderr.write(f"{warning}\n")
+    print_with_count(warnings, sys.stderr)
     return appliance
 
 

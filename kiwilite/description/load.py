@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -57,25 +57,37 @@ def load(
     UsageError if `path` is a directory without a description.
     """
     document = read(path)
-    root = document.root
-    selection, problems = select(root, profiles, arch or host_arch())
-    chosen, unclear = choose(root, selection, type_name)
-    if not document.fits:  # what seems missing, or twice there, follows from the grammar's faults
-        unclear = []
-    problems = [*document.problems, *problems, *unclear]
-    appliance: Appliance | None = None
-    if chosen.type is not None:
-        problems += _check_nodes(root, selection, chosen, chosen.type)
-        if document.fits:
-            problems += _support(root, selection, chosen.type)
-        if document.fits and "version" in chosen.values:
-            appliance = resolve(root, document.version, selection, chosen)
-            problems += storage.check_overlay_room(appliance.type)
-            problems += checks.check_initrd_packages(appliance, chosen.type)
-    found = _in_order(root.file, problems)
+    appliance, problems = examine(document, profiles, arch or host_arch(), type_name)
+    found = in_order(document.root.file, [*document.problems, *problems])
     if appliance is None or any(p.severity == "error" for p in found):
         raise DescriptionInvalid(found)
     return appliance, found
+
+
+def examine(
+    document: Document, profiles: Sequence[str], arch: str, type_name: str | None
+) -> tuple[Appliance | None, list[Diagnostic]]:
+    """What `document` describes where `profiles` are asked for, and what is to be said of that.
+
+    There is no appliance where none can be made out; its errors are among the problems.
+    """
+    root = document.root
+    selection, problems = select(root, profiles, arch)
+    chosen, unclear = choose(root, selection, type_name)
+    if document.fits:  # else what seems missing, or twice there, follows from the grammar's faults
+        problems += unclear
+    if chosen.type is None:
+        return None, problems
+    problems += _check_nodes(root, selection, chosen, chosen.type)
+    if not document.fits:
+        return None, problems
+    problems += _support(root, selection, chosen.type)
+    if "version" not in chosen.values:
+        return None, problems
+    appliance = resolve(root, document.version, selection, chosen)
+    problems += storage.check_overlay_room(appliance.type)
+    problems += checks.check_initrd_packages(appliance, chosen.type)
+    return appliance, problems
 
 
 def read(path: Path) -> Document:
@@ -105,7 +117,7 @@ def profiles_of(path: Path) -> tuple[Profile, ...]:
 
 def host_arch() -> str:
     """This host's architecture as KIWI spells it."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return "ix86" if machine in ("i586", "i686") else machine
 
 
@@ -145,7 +157,7 @@ def _support(root: Node, selection: Selection, image_type: Node) -> Iterator[Dia
     return islice(check_support(root, selection, image_type, sections), MOST)
 
 
-def _in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
+def in_order(main: Path, problems: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Each problem once, those of the main file first, then as they stand in the files."""
 
     def place(problem: Diagnostic) -> tuple[bool, str, int, int]:

@@ -1,0 +1,33 @@
+"""Two questions, one set of diagnostics: is it valid, and can kiwilite build it?
+
+Diagnostics are raised as they bear on a build. What is only in kiwilite's way does not
+make a description invalid: to the first question it is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from kiwilite.description.diagnostics import Diagnostic
+
+NOT_BUILT: Final = frozenset(("KL0901", "KL0903"))
+"""Codes of what is valid, and an error to a build only."""
+
+DEMANDS: Final = frozenset(("KL0407", "KL0408", "KL0409", "KL0418", "KL0501", "KL0502"))
+"""Codes of what kiwilite demands of descriptions that it builds, and others do not."""
+
+
+def as_to_validity(found: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """`found`, of one selection, in answer to the first question.
+
+    kiwilite's demands are errors where nothing else keeps it from building; a description
+    that is for another builder need not meet them.
+    """
+    foreign = any(d.code in NOT_BUILT and d.severity == "error" for d in found)
+    lenient = NOT_BUILT | DEMANDS if foreign else NOT_BUILT
+    return [
+        replace(d, severity="warning") if d.severity == "error" and d.code in lenient else d
+        for d in found
+    ]
