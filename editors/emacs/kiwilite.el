@@ -11,6 +11,8 @@
 
 ;;; Code:
 
+(defvar rng-schema-locating-files)
+
 (defconst kiwilite-locating-rules
   (expand-file-name "schemas.xml" (file-name-directory (or load-file-name buffer-file-name)))
   "Tells nXML which schema a description has.")
@@ -18,6 +20,8 @@
 (defun kiwilite-compile-command ()
   "Make `kiwilite description check' what \\[compile] runs in a description."
   (when (and buffer-file-name (string-match-p "\\.kiwi\\'" buffer-file-name))
+    ;; Its columns count characters; Emacs expects a tab to count as many as it takes.
+    (setq-local compilation-error-screen-columns nil)
     (setq-local compile-command
                 (concat "kiwilite description check --format=gcc "
                         (shell-quote-argument (file-name-nondirectory buffer-file-name))))))

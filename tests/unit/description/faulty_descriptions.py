@@ -42,8 +42,8 @@ def layout(root: Element) -> str:
 def _lay_out(element: Element, lines: list[str]) -> None:
     name = str(element.tag)
     lines.append(f"<{name}")
-    for key, value in element.attrib.items():
-        lines.append(f'{str(key).replace(_XML, "xml:")}="{value}"')
+    for key, value in _attributes(element).items():
+        lines.append(f'{key.replace(_XML, "xml:")}="{value}"')
     lines[-1] += ">" if len(element) or element.text else "/>"
     if element.text:
         lines[-1] += element.text
@@ -56,6 +56,10 @@ def _lay_out(element: Element, lines: list[str]) -> None:
         lines.append(f"</{name}>")
     elif element.text:
         lines[-1] += f"</{name}>"
+
+
+def _attributes(element: Element) -> dict[str, str]:
+    return {str(key): str(value) for key, value in element.attrib.items()}
 
 
 def _filled(form: ElementForm, words: Vocabulary) -> Element:
@@ -132,19 +136,35 @@ def mutations(path: Path) -> Iterator[tuple[str, str, Mutation]]:
 def _of_attributes(form: ElementForm) -> Iterator[tuple[str, str, Mutation]]:
     for attribute in form.attributes.values():
         name = attribute.name
-
-        def misspell(element: Element, name: str = name) -> None:
-            rows = [(f"{k}x" if k == name else k, v) for k, v in element.attrib.items()]
-            element.attrib.clear()
-            element.attrib.update(rows)
-
-        yield "misspelt attribute", name, misspell
+        yield "misspelt attribute", name, _renamed(name)
         if attribute.required:
-            yield "missing attribute", name, lambda e, n=name: e.attrib.pop(n)
+            yield "missing attribute", name, _without_attribute(name)
         if not attribute.value.any_text:
-            yield "wrong value", name, lambda e, n=name: e.set(n, WRONG)
+            yield "wrong value", name, _with_value(name, WRONG)
             if attribute.value.literals:
-                yield "word with another letter", name, lambda e, n=name: e.set(n, e.get(n) + "x")
+                word = legal_value(attribute.value)
+                yield "word with another letter", name, _with_value(name, f"{word}x")
+
+
+def _renamed(name: str) -> Mutation:
+    def deed(element: Element) -> None:
+        rows = _attributes(element)
+        element.attrib.clear()
+        for key, value in rows.items():
+            element.set(f"{key}x" if key == name else key, value)
+
+    return deed
+
+
+def _without_attribute(name: str) -> Mutation:
+    def deed(element: Element) -> None:
+        del element.attrib[name]
+
+    return deed
+
+
+def _with_value(name: str, value: str) -> Mutation:
+    return lambda element: element.set(name, value)
 
 
 def _with_text(element: Element) -> None:
