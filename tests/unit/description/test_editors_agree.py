@@ -75,10 +75,12 @@ def by_xmllint(files: Corpus) -> set[Path]:
 
 
 def problems_of(file: Path) -> tuple[Diagnostic, ...]:
+    """All that is said of a file that does not fit the grammar; nothing of one that does."""
     try:
-        return read(file).problems
+        document = read(file)
     except DescriptionInvalid as error:
         return error.diagnostics
+    return () if document.fits else document.problems
 
 
 def by_kiwilite(files: Corpus) -> Places:
