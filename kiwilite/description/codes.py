@@ -75,6 +75,7 @@ TITLES: Final[dict[str, str]] = {
     "KL0604": "groups are not written as NAME or NAME:GID",
     "KL0701": "an attribute does not belong to this image type",
     "KL0702": "an attribute or element needs another one",
+    "KL0703": "attributes that exclude each other",
     "KL0901": "not built by kiwilite",
     "KL0902": "ignored by kiwilite",
     "KL0903": "a script that kiwilite does not run",

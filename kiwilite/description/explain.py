@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from kiwilite.description import schema, suggest
+from kiwilite.description import hints, schema, suggest
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.model import Span
 from kiwilite.description.reader import XML_SPACE
 from kiwilite.description.tree import Node
-from kiwilite.description.upgrade import dropped_since
-from kiwilite.description.vocabulary import ElementForm, ValueType, Vocabulary, vocabulary
+from kiwilite.description.upgrade import CURRENT
+from kiwilite.description.vocabulary import (
+    Alternatives,
+    ElementForm,
+    ValueType,
+    Vocabulary,
+    vocabulary,
+)
 
 MOST = 1000
 """So many mistakes are explained; a file with more is no description."""
@@ -42,6 +48,8 @@ def explain(root: Node) -> list[Diagnostic]:
             "error",
             "KL0101",
             f"a description is an `<{form.name}>`, not a `<{_shown(root.name)}>`",
+            suggest.hint(root.name, [form.name], "`<{}>`")
+            or f'begin it with `<{form.name} schemaversion="{CURRENT}" name="…">`',
         )
     ]
     if suggest.nearest(root.name, [form.name]):
@@ -60,12 +68,12 @@ def in_the_words_of_others(root: Node) -> list[Diagnostic]:
 
 
 def _element(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diagnostic]:
-    yield from _attributes(node, form)
+    yield from _attributes(node, form, words)
     yield from _text(node, form)
     yield from _children(node, form, words)
 
 
-def _attributes(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
+def _attributes(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diagnostic]:
     meant: set[str | None] = set()
     for name, value in node.attributes.items():
         if name.startswith("{") and name[1:].partition("}")[0] in form.namespaces:
@@ -74,10 +82,12 @@ def _attributes(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
         if known is None:
             free = [a for a in form.attributes if a not in node.attributes]
             meant.add(suggest.nearest(name, free))
-            yield _unknown_attribute(node, name, free)
+            message = f"`<{node.name}>` has no attribute `{_shown(name)}`"
+            hint = hints.for_attribute(node, name, form, words)
+            yield Diagnostic(node.attribute_span(name), "error", "KL0102", message, hint)
         elif not known.value.allows(value):
             subject = f"`{node.renamed.get(name, name)}`"
-            yield _bad_value(node.attribute_span(name), subject, value, known.value)
+            yield _bad_value(node.attribute_span(name), subject, value, known.value, known.doc)
     for name, attribute in form.attributes.items():
         if attribute.required and name not in node.attributes and name not in meant:
             yield Diagnostic(
@@ -87,14 +97,23 @@ def _attributes(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
                 f"`<{node.name}>` needs the attribute `{name}`",
                 attribute.doc or None,
             )
+    for alternatives in form.alternatives:
+        yield from _alternatives(node, alternatives, meant)
 
 
-def _unknown_attribute(node: Node, name: str, free: list[str]) -> Diagnostic:
-    shown = _shown(name)
-    dropped = dropped_since(node.name, name)
-    hint = dropped or suggest.hint(name, free) or suggest.legal("its attributes are", free)
-    message = f"`<{node.name}>` has no attribute `{shown}`"
-    return Diagnostic(node.attribute_span(name), "error", "KL0102", message, hint)
+def _alternatives(
+    node: Node, alternatives: Alternatives, meant: set[str | None]
+) -> Iterator[Diagnostic]:
+    """Two attributes that exclude each other, or none where one is needed."""
+    shown = [f"`{name}`" for name in alternatives.names]
+    found = [name for name in node.attributes if name in alternatives.names]
+    if len(found) > 1:
+        message = f"{' and '.join(shown)} of `<{node.name}>` exclude each other"
+        hint = f"remove one of them; `{found[0]}` stands first"
+        yield Diagnostic(node.attribute_span(found[1]), "error", "KL0703", message, hint)
+    elif not found and alternatives.required and meant.isdisjoint(alternatives.names):
+        message = f"`<{node.name}>` needs the attribute {' or '.join(shown)}"
+        yield Diagnostic(node.span, "error", "KL0103", message, "one of the two, not both")
 
 
 def _shown(name: str) -> str:
@@ -106,30 +125,24 @@ def _shorter(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _bad_value(span: Span, subject: str, value: str, legal: ValueType) -> Diagnostic:
-    shown = f"`{_shorter(value.strip(XML_SPACE))}`"
+def _bad_value(span: Span, subject: str, value: str, legal: ValueType, doc: str) -> Diagnostic:
+    text = value.strip(XML_SPACE)
+    shown = f"`{_shorter(text)}`" if text else "empty"
+    hint = hints.for_value(value, legal, doc)
     if legal.literals and not legal.datatypes:
-        return Diagnostic(
-            span,
-            "error",
-            "KL0105",
-            f"{subject} cannot be {shown}; it is one of {', '.join(legal.literals)}",
-            suggest.hint(value.strip(XML_SPACE), legal.literals),
-        )
-    return Diagnostic(
-        span, "error", "KL0106", f"{subject} must be {_description(legal)}, not {shown}"
-    )
+        message = f"{subject} cannot be {shown}; it is one of {', '.join(legal.literals)}"
+        return Diagnostic(span, "error", "KL0105", message, hint)
+    message = f"{subject} must be {_description(legal)}, not {shown}"
+    return Diagnostic(span, "error", "KL0106", message, hint)
 
 
 def _description(legal: ValueType) -> str:
     """What the values of `legal` look like, in words."""
     if legal.doc:
-        return legal.doc
-    forms = [f"{', '.join(legal.literals)}"] if legal.literals else []
+        return " ".join(legal.doc.split())
+    forms = []
     for datatype in legal.datatypes:
-        if datatype.pattern is not None:
-            forms.append(f"of the form {datatype.pattern}")
-        elif datatype.least is not None:
+        if datatype.least is not None:
             forms.append(f"a whole number, {datatype.least} or more")
         else:
             forms.append(_MUST_BE.get(datatype.name, datatype.name))
@@ -139,14 +152,14 @@ def _description(legal: ValueType) -> str:
 def _text(node: Node, form: ElementForm) -> Iterator[Diagnostic]:
     if form.text is not None:
         if not form.text.allows(node.text):
-            yield _bad_value(node.span, f"`<{node.name}>`", node.text, form.text)
+            yield _bad_value(node.span, f"`<{node.name}>`", node.text, form.text, form.doc)
     elif node.text_offset >= 0:
         yield Diagnostic(
             node.source.span(node.text_offset),
             "error",
             "KL0108",
             f"`<{node.name}>` holds no text",
-            None if form.children else f"write it as an attribute: `<{node.name} …/>`",
+            hints.for_text(node, form),
         )
 
 
@@ -161,15 +174,16 @@ def _children(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diag
         if known is not None:
             seen.setdefault(child.name, []).append(child)
         else:
-            name = suggest.nearest(child.name, form.children)
+            name = _misspelt(child, form, words)
             meant.add(name)
-            yield _unknown_element(child, node, form, words)
-            known = words.child(form, name) if name else None
+            yield _unknown_element(child, node, form, words, name)
+            known = words.child(form, name) if name else words.elements.get(child.name)
         if known is not None:
             yield from _element(child, known, words)
     if form.foreign and "" not in seen:
         message = f"`<{node.name}>` needs an element of another namespace"
-        yield Diagnostic(node.span, "error", "KL0104", message)
+        hint = "write one, with an `xmlns:` for its prefix, or remove the element"
+        yield Diagnostic(node.span, "error", "KL0104", message, hint)
     for name, limits in form.children.items():
         present = seen.get(name, [])
         if len(present) < limits.least and name not in meant:
@@ -178,24 +192,31 @@ def _children(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diag
             yield Diagnostic(node.span, "error", "KL0104", message, doc or None)
         if limits.most is not None:
             for extra in present[limits.most :]:
-                yield _too_many(extra, present[0], node)
+                yield _too_many(extra, present[0], node, form)
 
 
-def _unknown_element(child: Node, parent: Node, form: ElementForm, words: Vocabulary) -> Diagnostic:
-    homes = words.parents(child.name)
-    hint = suggest.hint(child.name, form.children, "`<{}>`")
-    if homes:
-        hint = "it belongs into " + " or ".join(f"`<{home}>`" for home in homes)
-    shown = _shown(child.name)
-    if child.name.startswith("{"):
-        hint = "elements of other namespaces belong into `<extension>`"
-    hint = hint or suggest.legal("its children are", list(form.children))
-    message = f"`<{parent.name}>` has no child `<{shown}>`"
+def _misspelt(child: Node, form: ElementForm, words: Vocabulary) -> str | None:
+    """The child of `form` that is meant, or None where `child` rather stands in a wrong place."""
+    near = suggest.nearest(child.name, form.children)
+    if near is None or child.name not in words.elements:
+        return near
+    here = words.elements[form.children[near].definition].children
+    there = words.elements[child.name].children
+    inner = [grandchild.name for grandchild in child.children]
+    fits = any(name in here for name in inner) and not any(name in there for name in inner)
+    return near if fits else None
+
+
+def _unknown_element(
+    child: Node, parent: Node, form: ElementForm, words: Vocabulary, meant: str | None
+) -> Diagnostic:
+    message = f"`<{parent.name}>` has no child `<{_shown(child.name)}>`"
+    hint = f"did you mean `<{meant}>`?" if meant else hints.for_element(child, form, words)
     return Diagnostic(child.span, "error", "KL0101", message, hint)
 
 
-def _too_many(extra: Node, first: Node, parent: Node) -> Diagnostic:
+def _too_many(extra: Node, first: Node, parent: Node, form: ElementForm) -> Diagnostic:
     where = first.span
     place = f"line {where.line}" if first.file == extra.file else str(where)
     message = f"`<{parent.name}>` holds just one `<{extra.name}>`; the first is at {place}"
-    return Diagnostic(extra.span, "error", "KL0107", message)
+    return Diagnostic(extra.span, "error", "KL0107", message, hints.for_duplicate(extra, form))

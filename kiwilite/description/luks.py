@@ -94,9 +94,6 @@ def check_luks(image_type: Node) -> Iterator[Diagnostic]:
     section = image_type.first("luksformat")
     options = list(section.all("option")) if section else []
     keyslots = list(section.all("keyslot")) if section else []
-    if section and not section.children:
-        message = "`<luksformat>` needs an `<option>` or a `<keyslot>`"
-        yield fault(section, None, "KL0104", message)
     for option in options:
         yield from _option(option, at_build)
     yield from _twice(options, "KL0408", "the option")

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 from kiwilite.description import suggest
 from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.given import meant_values
 from kiwilite.description.model import Span
 from kiwilite.description.tree import Node
 from kiwilite.description.values import boolean, comma_list
+from kiwilite.description.vocabulary import vocabulary
 
 MANY = 1000
 """So many declared profiles are looked at for a suggestion."""
@@ -127,10 +129,16 @@ def check_references(root: Node) -> Iterator[Diagnostic]:
     """Unknown names in `profiles=` and `requires`, and profiles declared twice."""
     nodes = _declarations(root)
     names = dict.fromkeys(node.get("name") or "" for node in nodes)
-    for node in root.children:
-        for name in comma_list(node.attributes.get("profiles")):
-            if name not in names:
-                yield unknown(name, node.attribute_span("profiles"), names)
+    references = [
+        (name, node, attribute)
+        for node, attribute in _references(root, nodes)
+        for name in comma_list(node.attributes.get(attribute))
+        if name not in names
+    ]
+    meant = _meant_names(root) if references else []
+    for name, node, attribute in references:
+        if name not in meant and "" not in meant:
+            yield unknown(name, node.attribute_span(attribute), names)
     seen: dict[str, list[Node]] = {}
     for node in nodes:
         name = node.get("name") or ""
@@ -139,10 +147,28 @@ def check_references(root: Node) -> Iterator[Diagnostic]:
             message = f"the profile `{name}` is already declared at line {twin.span.line}"
             yield Diagnostic(node.attribute_span("name"), "error", "KL0203", message)
         earlier.append(node)
-        for requires in node.all("requires"):
-            required = requires.get("profile")
-            if required is not None and required not in names:
-                yield unknown(required, requires.attribute_span("profile"), names)
+
+
+def _references(root: Node, declarations: Iterable[Node]) -> Iterator[tuple[Node, str]]:
+    """(element, attribute) of everything that names profiles."""
+    yield from ((node, "profiles") for node in root.children)
+    for declaration in declarations:
+        yield from ((requires, "profile") for requires in declaration.all("requires"))
+
+
+def _meant_names(root: Node) -> list[str]:
+    """Names of all declarations, the misspelt and misplaced too; "" for one without a name.
+
+    Those are reported by the grammar already, and so is not what refers to them.
+    """
+    legal = vocabulary().elements
+    sections = (
+        node
+        for node in root.walk()
+        if node.name == "profiles"
+        or (node.name not in legal and suggest.nearest(node.name, ["profiles"]) is not None)
+    )
+    return [name for section in sections for name in meant_values(section, "profile", "name")]
 
 
 def _overlap(a: Node, b: Node) -> bool:

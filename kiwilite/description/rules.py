@@ -3,159 +3,128 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
+from kiwilite.description import suggest
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.fault import fault
+from kiwilite.description.given import lacks_attribute, lacks_child, value
+from kiwilite.description.model import Span
+from kiwilite.description.rules_needs import check_needs
+from kiwilite.description.rules_type import TYPE_RULES, Rule
 from kiwilite.description.tree import Node
-from kiwilite.description.values import MAX_DIGITS, boolean, number
-from kiwilite.description.vocabulary import AttributeForm, ValueType, vocabulary
+from kiwilite.description.values import MAX_DIGITS, boolean
+from kiwilite.description.vocabulary import ValueType, vocabulary
 
-RESERVED_PARTITIONS: Final = frozenset(
-    ("root", "readonly", "boot", "prep", "spare", "swap", "efi_csm", "efi")
-)
-
-_NEEDS: Final = (
-    ("embed_verity_metadata", "verity_blocks"),
-    ("embed_integrity_metadata", "standalone_integrity"),
-    ("integrity_legacy_hmac", "standalone_integrity"),
-    ("luks_unlock", "luks"),
-    ("provisioning", "luks"),
-    ("luks_fill", "luks"),
-    ("luks_journal", "luks"),
-)
-"""Attributes of `<type>` that mean nothing without another one."""
-
-_BTRFS: Final = (
-    "btrfs_quota_groups",
-    "btrfs_root_is_snapper_snapshot",
-    "btrfs_root_is_subvolume",
-    "btrfs_set_default_volume",
-    "btrfs_root_is_readonly_snapshot",
-)
+_XSI: Final = "{http://www.w3.org/2001/XMLSchema-instance}"
+_LOCATIONS: Final = ("noNamespaceSchemaLocation", "schemaLocation")
+_NUMBER: Final = re.compile(rf"\s*[+-]?[0-9]{{{MAX_DIGITS},}}[MG]?\s*")
 
 
 def check_rules(root: Node) -> Iterator[Diagnostic]:
-    """All violations below `root`, which need not be valid."""
-    for node in root.walk():
-        yield from _too_long_numbers(node)
-    for preferences in root.all("preferences"):
-        for image_type in preferences.all("type"):
-            yield from _type(image_type)
-    for section in root.all("packages"):
-        yield from _packages(section, root)
-    for repository in root.all("repository"):
-        if repository.get("architectures") and repository.get("type") not in (None, "apt-deb"):
-            yield _needs(repository, "architectures", 'type="apt-deb"')
+    """All violations at and below `root`, which need not be valid."""
+    yield from _element(root, ())
 
 
-def _needs(node: Node, attribute: str, what: str) -> Diagnostic:
-    message = f"`{attribute}` of `<{node.name}>` needs `{what}`"
-    return fault(node, attribute, "KL0702", message)
+def _element(node: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
+    if node.name.startswith("{"):
+        return
+    at_attributes: set[Span] = set()
+    for problem in _of_one(node, around):
+        if problem.span not in at_attributes:
+            yield problem
+        if problem.span != node.span:
+            at_attributes.add(problem.span)  # the first thing wrong with an attribute is enough
+    inner = (*around, node)
+    for child in node.children:
+        yield from _element(child, inner)
+
+
+def _of_one(node: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
+    yield from _too_long_numbers(node)
+    for rule in _RULES.get(node.name, ()):
+        yield from rule(node, around)
+    yield from check_needs(node)
 
 
 def _too_long_numbers(node: Node) -> Iterator[Diagnostic]:
     """Numbers that only a mistake can have made so long."""
-    number_like = re.compile(rf"\s*[+-]?[0-9]{{{MAX_DIGITS},}}[MG]?\s*")
     form = vocabulary().elements.get(node.name)
-    for name, value in node.attributes.items():
-        known = form.attributes.get(name) if form else None
-        if known and _is_number(known.value) and number_like.fullmatch(value):
+    if form is None:
+        return
+    for name, text in node.attributes.items():
+        known = form.attributes.get(name)
+        if known and _NUMBER.fullmatch(text) and _is_number(known.value):
             message = f"`{name}` is a number of more than {MAX_DIGITS - 1} digits"
             yield fault(node, name, "KL0106", message)
-    if form and form.text and _is_number(form.text) and number_like.fullmatch(node.text):
+    if form.text and _NUMBER.fullmatch(node.text) and _is_number(form.text):
         message = f"`<{node.name}>` is a number of more than {MAX_DIGITS - 1} digits"
         yield fault(node, None, "KL0106", message)
 
 
-def _is_number(value: ValueType) -> bool:
+@lru_cache(maxsize=256)
+def _is_number(legal: ValueType) -> bool:
     """Whether it has digits because it counts something, and not as a name or in hexadecimal."""
-    return not value.allows("ff")
+    return not legal.allows("ff")
 
 
-def _type(node: Node) -> Iterator[Diagnostic]:
-    image = node.get("image") or ""
-    yield from _of_other_images(node, image)
-    if bootloader := node.first("bootloader"):
-        yield from _of_other_images(bootloader, image)
-    yield from _requirements(node, image)
-    for name in _BTRFS:
-        if name in node.attributes and node.get("filesystem") not in (None, "btrfs"):
-            yield _needs(node, name, 'filesystem="btrfs"')
-    yield from _storage(node)
+def _schema_location(root: Node, _: tuple[Node, ...]) -> Iterator[Diagnostic]:
+    """Of XML Schema's own attributes a description has one that says where the schema is."""
+    found = [name for name in root.attributes if name.startswith(_XSI)]
+    for name in found:
+        local = name.removeprefix(_XSI)
+        if local not in _LOCATIONS:
+            message = f"`<image>` has no attribute `{local}`"
+            hint = suggest.hint(local, _LOCATIONS) or suggest.legal("there are", _LOCATIONS)
+            yield fault(root, name, "KL0102", message, hint)
+    if len(found) > 1 and all(name.removeprefix(_XSI) in _LOCATIONS for name in found):
+        message = f"`{_LOCATIONS[0]}` and `{_LOCATIONS[1]}` exclude each other"
+        yield fault(root, found[1], "KL0703", message, f"keep `{_LOCATIONS[0]}`")
 
 
-def _of_other_images(node: Node, image: str) -> Iterator[Diagnostic]:
-    """Attributes that the grammar annotates with other image types."""
-    forms = vocabulary().elements[node.name].attributes
-    known = (forms[name] for name in node.attributes if name in forms)
-    for form in known:
-        if image and form.images and image not in form.images:
-            yield _of_another(node, form, image)
-
-
-def _of_another(node: Node, form: AttributeForm, image: str) -> Diagnostic:
-    belongs = " or ".join(f'image="{name}"' for name in form.images)
-    message = f'`{form.name}` has no meaning for image="{image}"'
-    span = node.attribute_span(form.name)
-    return Diagnostic(span, "error", "KL0701", message, f"it belongs to {belongs}")
-
-
-def _requirements(node: Node, image: str) -> Iterator[Diagnostic]:
-    for attribute, other in _NEEDS:
-        if attribute in node.attributes and other not in node.attributes:
-            yield _needs(node, attribute, other)
-    if image == "oem" and "filesystem" not in node.attributes:
-        message = '`<type image="oem">` needs `filesystem`'
-        yield fault(node, None, "KL0702", message)
-    if image == "appx" and "metadata_path" not in node.attributes:
-        message = '`<type image="appx">` needs `metadata_path`'
-        yield fault(node, None, "KL0702", message)
-    if (section := node.first("luksformat")) and "luks" not in node.attributes:
-        message = "`<luksformat>` needs `luks` at its `<type>`"
-        yield fault(section, None, "KL0702", message)
-    media = node.first("installmedia")
-    if media and not boolean(node, "installiso") and not boolean(node, "installpxe"):
-        message = '`<installmedia>` needs installiso="true" or installpxe="true" at its `<type>`'
-        yield fault(media, None, "KL0702", message)
-    if node.get("format") == "vagrant" and node.first("vagrantconfig") is None:
-        message = '`format="vagrant"` needs a `<vagrantconfig>`'
-        yield fault(node, "format", "KL0702", message)
-
-
-def _storage(node: Node) -> Iterator[Diagnostic]:
-    for section in node.all("partitions"):
-        for partition in section.all("partition"):
-            if (name := partition.get("name")) in RESERVED_PARTITIONS:
-                message = f"the partition name `{name}` is reserved"
-                yield fault(partition, "name", "KL0404", message)
-    size = node.first("size")
-    if size is None:
-        return
-    whole, free = number(size.text), number(size.get("unpartitioned"))
-    if whole is not None and free is not None and free > whole:
-        message = "more space is to stay unpartitioned than the disk has"
-        yield fault(size, "unpartitioned", "KL0405", message)
-
-
-def _packages(section: Node, root: Node) -> Iterator[Diagnostic]:
+def _packages(section: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
     if "bootstrap_package" in section.attributes:
-        if section.get("type") != "bootstrap":
-            yield _needs(section, "bootstrap_package", 'type="bootstrap"')
-        managers = {
-            m.text.strip() for p in root.all("preferences") for m in p.all("packagemanager")
-        }
-        legal = vocabulary().elements["packagemanager"].text
-        managers = {name for name in managers if legal and legal.allows(name)}
-        if managers and "apt" not in managers:
-            yield _needs(section, "bootstrap_package", "<packagemanager>apt</packagemanager>")
-    elif "bootstrap_digest" in section.attributes:
+        if section.get("type") == "bootstrap" and _without_apt(around[0]):
+            message = "`bootstrap_package` needs `<packagemanager>apt</packagemanager>`"
+            hint = "no other package manager starts from an archive"
+            yield fault(section, "bootstrap_package", "KL0702", message, hint)
+    elif "bootstrap_digest" in section.attributes and lacks_attribute(section, "bootstrap_package"):
         message = "`bootstrap_digest` needs the `bootstrap_package` it belongs to"
         yield fault(section, "bootstrap_digest", "KL0504", message)
-    for module in section.all("collectionModule"):
-        if section.get("type") not in (None, "bootstrap"):
-            message = '`<collectionModule>` needs `<packages type="bootstrap">`'
-            yield fault(module, None, "KL0702", message)
-        if "stream" in module.attributes and not boolean(module, "enable", default=True):
-            yield _needs(module, "stream", 'enable="true"')
+
+
+def _without_apt(root: Node) -> bool:
+    preferences = list(root.all("preferences"))
+    managers = [manager.text.strip() for p in preferences for manager in p.all("packagemanager")]
+    legal = vocabulary().elements["packagemanager"].text
+    told = all(legal is not None and legal.allows(name) for name in managers)
+    return (
+        bool(preferences)
+        and told
+        and "apt" not in managers
+        and (bool(managers) or all(lacks_child(p, "packagemanager") for p in preferences))
+    )
+
+
+def _collection_module(module: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
+    section = around[-1]
+    if section.name == "packages" and value(section, "type") not in (None, "", "bootstrap"):
+        message = '`<collectionModule>` needs `<packages type="bootstrap">`'
+        hint = "modules are switched on before the first package is installed"
+        yield fault(module, None, "KL0702", message, hint)
+    if "stream" not in module.attributes or value(module, "enable") in (None, ""):
+        return
+    if not boolean(module, "enable"):
+        message = '`stream` of `<collectionModule>` needs `enable="true"`'
+        yield fault(module, "stream", "KL0702", message, "a module that is off has no stream")
+
+
+_RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "image": (_schema_location,),
+    "packages": (_packages,),
+    "collectionModule": (_collection_module,),
+    **TYPE_RULES,
+}
+"""The rules by the element they are about."""

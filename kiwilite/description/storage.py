@@ -53,14 +53,10 @@ def _partitions(image_type: Node) -> list[Node]:
 
 
 def _room(partition: Node, image_type: Node) -> Iterator[Diagnostic]:
-    """A size that is missing, or too small whatever is in it."""
+    """A size that is too small whatever is in it."""
     kind = partition.get("filesystem")
     size = size_bytes(partition.get("size") or "")
-    if "size" not in partition.attributes:
-        if kind != "squashfs":
-            message = "`<partition>` needs the attribute `size`"
-            yield fault(partition, None, "KL0103", message, "only a squashfs knows its own size")
-    elif size == 0 and kind != "squashfs":
+    if size == 0 and kind != "squashfs":
         yield fault(partition, "size", "KL0403", "a partition without room")
     elif size is not None and kind == "xfs":
         least = _xfs_least(image_type) if boolean(partition, "encrypted") else XFS_LEAST

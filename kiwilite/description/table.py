@@ -95,7 +95,7 @@ def _names(image_type: Node) -> Iterator[Diagnostic]:
         if name in own or (part in _PARTS and parent in {"root", *names}):
             message = f"the partition name `{name}` is one that kiwilite gives itself"
             yield fault(partition, "name", "KL0404", message)
-        elif not _NAME.fullmatch(name) or len(name) > longest:
+        elif name and (not _NAME.fullmatch(name) or len(name) > longest):
             message = f"a partition cannot be called `{name}`"
             hint = f"take at most {longest} letters, digits, `_`, `-` and `.`"
             yield fault(partition, "name", "KL0418", message, hint)

@@ -19,6 +19,12 @@ from kiwilite.description.reader import XML_SPACE
 _RNG = "{http://relaxng.org/ns/structure/1.0}"
 _DOC = "{http://relaxng.org/ns/compatibility/annotations/1.0}documentation"
 _IMAGES = "{urn:kiwilite:grammar}images"
+_OWN = "{urn:kiwilite:grammar}own"
+
+_LIST = re.compile(r"(?:[A-Za-z0-9_-]+|[(|)*, :])+")
+"""A pattern that lists words, and in what follows what."""
+
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
 
 _LEXICAL = {
     "boolean": r"true|false|1|0",
@@ -62,6 +68,12 @@ class ValueType:
         token = " ".join(value.strip(XML_SPACE).split())
         return token in self.literals or any(d.allows(token) for d in self.datatypes)
 
+    def words(self) -> tuple[str, ...]:
+        """The words that values are made of, as far as the type lists them."""
+        patterns = [d.pattern for d in self.datatypes if d.pattern and _LIST.fullmatch(d.pattern)]
+        found = [word for pattern in patterns for word in _WORD.findall(pattern)]
+        return (*self.literals, *dict.fromkeys(found))
+
     def united(self, other: ValueType) -> ValueType:
         """Either of the two."""
         return ValueType(
@@ -74,13 +86,25 @@ class ValueType:
 
 @dataclass(frozen=True, slots=True)
 class AttributeForm:
-    """An attribute of one element; `images` are the image types it belongs to, or ()."""
+    """An attribute of one element; `images` are the image types it belongs to, or ().
+
+    `own`: it is kiwilite's own, KIWI does not know it.
+    """
 
     name: str
     required: bool
     value: ValueType
     doc: str
     images: tuple[str, ...]
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alternatives:
+    """Attributes of which one excludes the others; `required`: one of them must stand."""
+
+    names: tuple[str, ...]
+    required: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +118,17 @@ class ChildForm:
 
 @dataclass(slots=True)
 class ElementForm:
-    """One element; `text` is None where it has none. `foreign`: children of other namespaces."""
+    """One element; `text` is None where it has none. `foreign`: children of other namespaces.
+
+    `own`: it is kiwilite's own, KIWI does not know it.
+    """
 
     name: str
     doc: str = ""
+    own: bool = False
     attributes: dict[str, AttributeForm] = field(default_factory=dict)
     children: dict[str, ChildForm] = field(default_factory=dict)
+    alternatives: tuple[Alternatives, ...] = ()
     text: ValueType | None = None
     namespaces: tuple[str, ...] = ()
     foreign: bool = False
@@ -134,7 +163,7 @@ def vocabulary() -> Vocabulary:
         element = definition.find(f"{_RNG}element")
         if element is None or element.get("name") is None:
             continue
-        form = ElementForm(element.get("name", ""), doc=_doc(definition))
+        form = ElementForm(element.get("name", ""), _doc(definition), _own(definition))
         for pattern in _patterns(element):
             _collect(pattern, 1, 1, form, definitions)
         elements[name] = form
@@ -143,6 +172,10 @@ def vocabulary() -> Vocabulary:
 
 def _doc(element: etree._Element) -> str:
     return element.findtext(_DOC, "")
+
+
+def _own(element: etree._Element) -> bool:
+    return element.get(_OWN) == "true"
 
 
 def _patterns(element: etree._Element) -> Iterator[etree._Element]:
@@ -168,6 +201,12 @@ def _collect(
             bounds = least, None
         case "attribute":
             _add_attribute(pattern, least > 0, form, definitions)
+            return
+        case "choice" if pattern.find(f"{_RNG}attribute") is not None:
+            for inner in _patterns(pattern):
+                _add_attribute(inner, False, form, definitions)
+            names = tuple(inner.get("name", "") for inner in _patterns(pattern))
+            form.alternatives += (Alternatives(names, least > 0),)
             return
         case "ref":
             _add_reference(pattern.get("name", ""), least, most, form, definitions)
@@ -195,7 +234,9 @@ def _add_attribute(
     value = _value(inner[0], definitions) if inner else ValueType(any_text=True)
     name = pattern.get("name", "")
     images = tuple(pattern.get(_IMAGES, "").split())
-    form.attributes[name] = AttributeForm(name, required, value, _doc(pattern), images)
+    form.attributes[name] = AttributeForm(
+        name, required, value, _doc(pattern), images, _own(pattern)
+    )
 
 
 def _add_reference(
@@ -207,7 +248,7 @@ def _add_reference(
 ) -> None:
     element = definitions[name].find(f"{_RNG}element")
     if element is None:
-        form.text = _value(next(_patterns(definitions[name])), definitions)
+        form.text = _named(definitions[name], definitions)
     elif (child := element.get("name")) is None:
         form.foreign = True
     else:
@@ -238,8 +279,12 @@ def _value(pattern: etree._Element, definitions: Mapping[str, etree._Element]) -
                 united = united.united(_value(inner, definitions))
             return united
         case "ref":
-            definition = definitions[pattern.get("name", "")]
-            value = _value(next(_patterns(definition)), definitions)
-            return replace(value, doc=_doc(definition) or None)
+            return _named(definitions[pattern.get("name", "")], definitions)
         case other:
             raise ValueError(f"the grammar uses `{other}`, which the vocabulary cannot read")
+
+
+def _named(definition: etree._Element, definitions: Mapping[str, etree._Element]) -> ValueType:
+    """The value type that `definition` gives a name and a comment."""
+    value = _value(next(_patterns(definition)), definitions)
+    return replace(value, doc=_doc(definition) or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
-from kiwilite.description.load import load
+from kiwilite.description.load import load, read
 
 X86 = """\
 <?xml version="1.0" encoding="utf-8"?>
@@ -119,6 +119,15 @@ def findings(file: Path, *profiles: str, arch: str = "x86_64") -> list[Diagnosti
         return list(load(file, profiles, arch=arch)[1])
     except DescriptionInvalid as error:
         return list(error.diagnostics)
+
+
+def errors(file: Path) -> list[Diagnostic]:
+    """What is wrong with a description whatever is chosen of it."""
+    try:
+        problems = read(file).problems
+    except DescriptionInvalid as error:
+        problems = error.diagnostics
+    return [d for d in problems if d.severity == "error"]
 
 
 def places(found: list[Diagnostic]) -> list[tuple[str, str, int, int]]:

@@ -1,4 +1,7 @@
-"""A description with every element and attribute of the vocabulary, each on its own line."""
+"""A description with every element and attribute of the vocabulary, each on its own line.
+
+Of attributes that exclude each other it has the first.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,10 @@ def full_description() -> str:
 
 def _write(form: ElementForm, words: Vocabulary, lines: list[str]) -> None:
     lines.append(f"<{form.name}")
+    excluded = {name for group in form.alternatives for name in group.names[1:]}
     for name, attribute in form.attributes.items():
+        if name in excluded:
+            continue
         lines.append(f'{name}="{legal_value(attribute.value)}"')
     if form.text is None and not form.children and not form.foreign:
         lines.append("/>")
@@ -55,5 +61,5 @@ def _write(form: ElementForm, words: Vocabulary, lines: list[str]) -> None:
         if child.definition != "include":
             _write(words.elements[child.definition], words, lines)
     if form.foreign:
-        lines.append('<x:data xmlns:x="urn:example" a="b">text<y/></x:data>')
+        lines.append('<x:data xmlns:x="urn:example" a="b">text<x:y/></x:data>')
     lines.append(f"</{form.name}>")

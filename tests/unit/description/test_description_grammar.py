@@ -37,7 +37,7 @@ def errors_of(directory: Path, text: str) -> list[Diagnostic]:
          "<keytable>de", "the first is at line"),
         (' path="distro:debian"', "", "KL0103", "<source/>", "needs the attribute `path`"),
         ("<users>", "<users>some text", "KL0108", "some text", "holds no text"),
-        ("<locale>en_US", "<locale>english", "KL0106", "<locale>", "of the form"),
+        ("<locale>en_US", "<locale>english", "KL0106", "<locale>", "a locale such as en_US"),
         ('<size unit="G">4', '<size unit="G">big', "KL0106", "<size ", "a whole number"),
         ('<bootloader name="systemd_boot" timeout="0"/>',
          '<package name="x"/>', "KL0101", '<package name="x"/>', "it belongs into `<packages>`"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from plan_samples import plan_of, x86
 
-from kiwilite.description.rules import RESERVED_PARTITIONS
+from kiwilite.description.rules_type import RESERVED_PARTITIONS
 from kiwilite.description.table import STEPS
 from kiwilite.plan.image import format_options
 
