@@ -17,6 +17,11 @@ setup(
     data_files=[
         *below("schema", "share/kiwilite/schema"),
         *below("descriptions", "share/kiwilite/descriptions"),
+        *below("editors/emacs", "share/kiwilite/editors/emacs"),
+        *below("editors/intellij", "share/kiwilite/editors/intellij"),
+        *below("editors/vim", "share/kiwilite/editors/vim"),
+        *below("editors/vscode", "share/kiwilite/editors/vscode"),
+        *below("editors/xml", "share/xml/kiwilite"),
         *below("man", "share/man/man1"),
     ]
 )

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from compatibility import compatibility
+from vim_words import vim_words
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (compatibility,)
+GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (compatibility, vim_words)
 """Each gives file contents by path, relative to the project."""
 
 

@@ -14,7 +14,7 @@ import pytest
 import kiwilite
 
 ROOT = Path(kiwilite.__file__).resolve().parent.parent
-SOURCES = ("kiwilite", "schema", "descriptions", "man")
+SOURCES = ("kiwilite", "schema", "descriptions", "editors", "man")
 FILES = ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 pytestmark = pytest.mark.build
@@ -92,6 +92,11 @@ def test_run_x86_is_a_command(prefix: Path, tmp_path: Path) -> None:
     [
         ("descriptions", "share/kiwilite/descriptions"),
         ("schema", "share/kiwilite/schema"),
+        ("editors/emacs", "share/kiwilite/editors/emacs"),
+        ("editors/intellij", "share/kiwilite/editors/intellij"),
+        ("editors/vim", "share/kiwilite/editors/vim"),
+        ("editors/vscode", "share/kiwilite/editors/vscode"),
+        ("editors/xml", "share/xml/kiwilite"),
         ("man", "share/man/man1"),
         ("kiwilite", "lib/python*/site-packages/kiwilite"),
     ],
@@ -103,6 +108,19 @@ def test_every_file_is_installed_with_its_content(prefix: Path, folder: str, pla
     missing = [str(p) for p in wanted if not (target / p).is_file()]
     assert not missing
     assert filecmp.cmpfiles(source, target, map(str, wanted), shallow=False)[1:] == ([], [])
+
+
+def test_a_description_begun_by_the_installed_program_fits_the_installed_schema(
+    prefix: Path, tmp_path: Path
+) -> None:
+    installed(prefix, tmp_path, "kiwilite", "description", "init", "kiosk")
+    catalog = {"XML_CATALOG_FILES": str(prefix / "share/xml/kiwilite/catalog.xml")}
+    schema = "urn:kiwilite:schema:kiwilite.rng"
+    subprocess.run(
+        ["xmllint", "--noout", "--nonet", "--relaxng", schema, tmp_path / "kiosk/appliance.kiwi"],
+        env={**os.environ, **catalog},
+        check=True,
+    )
 
 
 def test_what_is_executable_stays_executable(prefix: Path) -> None:
