@@ -17,6 +17,10 @@ setup(
     data_files=[
         *below("schema", "share/kiwilite/schema"),
         *below("descriptions", "share/kiwilite/descriptions"),
-        *below("man", "share/man/man1"),
+        ("share/man/man1", [str(page) for page in sorted(Path("man").glob("*.1"))]),
+        ("share/man/man5", [str(page) for page in sorted(Path("man").glob("*.5"))]),
+        *below("completions/bash", "share/bash-completion/completions"),
+        *below("completions/zsh", "share/zsh/site-functions"),
+        *below("completions/fish", "share/fish/vendor_completions.d"),
     ]
 )

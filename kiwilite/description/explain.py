@@ -117,11 +117,11 @@ def _bad_value(span: Span, subject: str, value: str, legal: ValueType) -> Diagno
             suggest.hint(value.strip(XML_SPACE), legal.literals),
         )
     return Diagnostic(
-        span, "error", "KL0106", f"{subject} must be {_description(legal)}, not {shown}"
+        span, "error", "KL0106", f"{subject} must be {describe_value(legal)}, not {shown}"
     )
 
 
-def _description(legal: ValueType) -> str:
+def describe_value(legal: ValueType) -> str:
     """What the values of `legal` look like, in words."""
     if legal.doc:
         return legal.doc

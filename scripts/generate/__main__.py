@@ -9,9 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import manuals
+import shells
+
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = ()
+GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+    manuals.files,
+    shells.files,
+)
 """Each gives file contents by path, relative to the project."""
 
 
