@@ -22,6 +22,10 @@ setup(
         *below("editors/vim", "share/kiwilite/editors/vim"),
         *below("editors/vscode", "share/kiwilite/editors/vscode"),
         *below("editors/xml", "share/xml/kiwilite"),
-        *below("man", "share/man/man1"),
+        ("share/man/man1", [str(page) for page in sorted(Path("man").glob("*.1"))]),
+        ("share/man/man5", [str(page) for page in sorted(Path("man").glob("*.5"))]),
+        *below("completions/bash", "share/bash-completion/completions"),
+        *below("completions/zsh", "share/zsh/site-functions"),
+        *below("completions/fish", "share/fish/vendor_completions.d"),
     ]
 )

@@ -132,11 +132,11 @@ def _bad_value(span: Span, subject: str, value: str, legal: ValueType, doc: str)
     if legal.literals and not legal.datatypes:
         message = f"{subject} cannot be {shown}; it is one of {', '.join(legal.literals)}"
         return Diagnostic(span, "error", "KL0105", message, hint)
-    message = f"{subject} must be {_description(legal)}, not {shown}"
+    message = f"{subject} must be {describe_value(legal)}, not {shown}"
     return Diagnostic(span, "error", "KL0106", message, hint)
 
 
-def _description(legal: ValueType) -> str:
+def describe_value(legal: ValueType) -> str:
     """What the values of `legal` look like, in words."""
     if legal.doc:
         return " ".join(legal.doc.split())

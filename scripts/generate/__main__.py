@@ -9,12 +9,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import manuals
+import shells
 from compatibility import compatibility
 from vim_words import vim_words
 
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (compatibility, vim_words)
+GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (
+    compatibility,
+    vim_words,
+    manuals.files,
+    shells.files,
+)
 """Each gives file contents by path, relative to the project."""
 
 
