@@ -204,11 +204,8 @@ def _volume(seen: Seen, partition: Partition, given: Given, scope: Scope, scratc
     if volume_key is None:
         missing = volume.no_key(found) if not keys else _no_key_fits(found)
         parts.append(Checked((missing,)))
-    elif found.encryption is not None and found.encryption.offline:
-        parts.append(_inside(disk, found, volume_key, scope, scratch))
     elif found.encryption is not None:
-        what = f"sectors of {found.encryption.cipher} can be checked by a kernel only"
-        parts.append(Checked((note(partition.whole(), what),)))
+        parts.append(_inside(disk, found, volume_key, scope, scratch))
     return joined(parts)
 
 

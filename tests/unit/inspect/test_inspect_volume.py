@@ -37,6 +37,7 @@ CIPHERS = {
     "xts": encryption("aes-xts-plain64", "hmac-sha256", 4096),
     "gcm": encryption("aes-gcm-random", "aead", 4096),
     "gcm-512": encryption("aes-gcm-random", "aead", 512),
+    "aegis": encryption("aegis128-random", "aead", 4096),
 }
 KEYS = [("", b"first", Pbkdf2("sha256", 1000)), ("recovery", b"second\n", Pbkdf2("sha256", 1000))]
 
