@@ -37,8 +37,12 @@ Options:
   -h --help               This text.
 
 Of split files name the first one. Exit status of `verify`: 0 sound, 1 there are
-errors or warnings, 2 usage.
+errors, 2 usage, 7 there are warnings but no errors, 8 nothing wrong was found
+but not everything could be checked.
 """
+
+STATUS = {"sound": 0, "errors": 1, "warnings": 7, "incomplete": 8}
+"""Exit status of `verify` by its verdict."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,16 +98,17 @@ def _verify(path: Path, found: dict[str, Any]) -> int:
         report = verify(disk, Given(tuple(keys), certificate))
     if found["--format"] == "json":
         body = {
-            "sound": report.is_sound,
+            "verdict": report.verdict.value,
+            "sound": report.verdict.value == "sound",
+            "unchecked": [asdict(each) for each in report.unchecked],
             "findings": [{**asdict(f), "severity": f.severity.value} for f in report.findings],
             "regions": [{**asdict(r), "state": r.state.value} for r in report.regions],
             "limits": list(report.limits),
         }
         print(json.dumps(body, indent=1))
     else:
-        table = report.seen.table
-        print(checks(path.name, table, report.findings, report.regions, report.limits))
-    return 0 if report.is_sound else 1
+        print(checks(path.name, report))
+    return STATUS[report.verdict.value]
 
 
 def _read(name: str) -> bytes:

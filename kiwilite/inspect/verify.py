@@ -22,13 +22,14 @@ from kiwilite.inspect.content import (
     Zeros,
     first_not_zero,
 )
-from kiwilite.inspect.findings import Finding, Place, Severity, error, is_sound, note, warning
+from kiwilite.inspect.findings import Finding, Place, Severity, error, note, warning
 from kiwilite.inspect.hashes import check_metadata, check_verity
 from kiwilite.inspect.look import Holding, Seen, look
 from kiwilite.inspect.regions import Region, State, region_map
 from kiwilite.inspect.seals import Mismatch, compare
 from kiwilite.inspect.source import Disk, scratch_folder
 from kiwilite.inspect.table import Partition
+from kiwilite.inspect.verdict import Unchecked, Verdict, unchecked, verdict
 from kiwilite.inspect.volume import Key
 from kiwilite.ondisk import gpt, seal
 from kiwilite.ondisk.luks2.volume import DATA_OFFSET
@@ -44,11 +45,13 @@ class Report:
     findings: tuple[Finding, ...]
     regions: tuple[Region, ...]
     limits: tuple[str, ...]
+    unchecked: tuple[Unchecked, ...] = ()
+    """Of a whole check: bytes in use that nothing vouches for."""
 
     @property
-    def is_sound(self) -> bool:
-        """Whether there are only notes."""
-        return is_sound(self.findings)
+    def verdict(self) -> Verdict:
+        """All of it in a word."""
+        return verdict(self.findings, self.unchecked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,10 @@ def verify(disk: Disk, given: Given, scope: Scope | None = None) -> Report:
     changed, claims = compare(disk, seen.seal, strong, wanted)
     findings = [*checked.findings, *_changes(seen, changed, checked.findings)]
     regions = region_map([*checked.claims, *claims, *_in_use(seen)], disk.size)
-    if scope is None:
-        findings += _unchecked(regions)
+    left_open = tuple(unchecked(regions)) if scope is None else ()
+    findings += [each.note() for each in left_open]
     findings.sort(key=lambda f: (f.place.start, f.place.end, f.severity.value))
-    return Report(seen, tuple(dict.fromkeys(findings)), regions, tuple(_limits(seen)))
+    return Report(seen, tuple(dict.fromkeys(findings)), regions, tuple(_limits(seen)), left_open)
 
 
 def _verity(seen: Seen, given: Given, scope: Scope) -> Checked:
@@ -301,18 +304,6 @@ def _in_use(seen: Seen) -> Iterator[Region]:
     for holding in seen.holdings:
         p, kind = holding.partition, type(holding.content).__name__
         yield Region(p.start, p.end, State.UNCHECKED, p.name, f"content ({kind})")
-
-
-def _unchecked(regions: Sequence[Region]) -> Iterator[Finding]:
-    """Bytes in use that nothing vouches for, one finding for each partition and reason."""
-    rows: dict[tuple[str, str], list[Region]] = {}
-    for region in regions:
-        if region.state is State.UNCHECKED:
-            rows.setdefault((region.part, region.by), []).append(region)
-    for (part, by), group in rows.items():
-        total = sum(r.end - r.start for r in group)
-        place = Place(part, group[0].start, group[-1].end)
-        yield note(place, f"{total} bytes that nothing in the image vouches for: {by}")
 
 
 def _limits(seen: Seen) -> Iterator[str]:

@@ -16,6 +16,7 @@ from kiwilite.inspect.journal import pending_claims, reader, sources, superseded
 from kiwilite.inspect.regions import Region, State
 from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
+from kiwilite.inspect.verdict import JOURNAL, KEYSLOT
 from kiwilite.ondisk import integrity, integrity_journal, payload, sectors
 from kiwilite.ondisk.encryption import Encryption, encryption_of_segment
 from kiwilite.ondisk.integrity import SECTOR, Geometry
@@ -290,14 +291,17 @@ def header_claims(found: Opened, used: Iterable[int]) -> Iterator[Region]:
     yield Region(
         p.start, p.start + 2 * found.header.header_bytes, State.CHECKED, p.name, "checksums"
     )
-    for slot in metadata.keyslots:
-        start = p.start + slot.area.offset
-        state, by = State.UNCHECKED, "keyslot without its passphrase"
-        if slot.number in used:
-            state, by = State.CHECKED, "opens the volume"
-        yield Region(start, start + slot.material_bytes, state, p.name, by)
-    end = p.start + 2 * found.header.header_bytes + metadata.keyslots_size
-    yield Region(p.start, min(end, p.end), State.UNALLOCATED, p.name, "no keyslot")
+    front = payload.Extent(2 * found.header.header_bytes, metadata.keyslots_size)
+    slots = sorted(
+        (payload.Extent(s.area.offset, s.material_bytes), s.number in used)
+        for s in metadata.keyslots
+    )
+    for extent, opens in slots:
+        state, by = (State.CHECKED, "opens the volume") if opens else (State.UNCHECKED, KEYSLOT)
+        yield Region(p.start + extent.start, p.start + extent.end, state, p.name, by)
+    for free in _outside(front, (extent for extent, _ in slots)):
+        end = min(p.start + free.end, p.end)
+        yield Region(p.start + free.start, end, State.UNALLOCATED, p.name, "no keyslot")
     shape = found.geometry
     if shape is None:
         return
@@ -305,7 +309,7 @@ def header_claims(found: Opened, used: Iterable[int]) -> Iterator[Region]:
     journal = start + integrity.SUPERBLOCK_BYTES
     yield Region(start, journal, State.CHECKED, p.name, "dm-integrity geometry")
     behind = p.start + shape.area_start(0) * SECTOR
-    yield Region(journal, behind, State.UNCHECKED, p.name, "integrity journal")
+    yield Region(journal, behind, State.UNCHECKED, p.name, JOURNAL)
     last = p.start + (shape.data_sector(shape.provided - 1) + 1) * SECTOR
     yield Region(last, p.end, State.UNALLOCATED, p.name, "behind the volume")
 

@@ -12,6 +12,7 @@ from synthetic_disk import MIB, flip
 
 from kiwilite.cli import image as command
 from kiwilite.cli.main import USAGE, main
+from kiwilite.ondisk import seal
 
 pytestmark = pytest.mark.skipif(
     any(shutil.which(t) is None for t in ("mke2fs", "e2fsck")), reason="e2fsprogs not installed"
@@ -31,15 +32,35 @@ def test_a_sound_image_is_status_0(disk: Path, capsys: pytest.CaptureFixture[str
     assert "checked" in said
 
 
-def test_a_finding_is_status_1_and_names_partition_bytes_and_what(
+def test_a_warning_is_status_7_and_names_partition_bytes_and_what(
     disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flip(disk, 5 * MIB + 7)
-    assert main(["image", "verify", str(disk)]) == 1
+    assert main(["image", "verify", str(disk)]) == 7
     said = capsys.readouterr().out
     first = 3 * MIB
     assert f"warning: home, bytes {first} to {first + 4096}: changed since it was built" in said
-    assert said.endswith("disk.raw: 1 warning\n")
+    # What has changed since it was sealed is not checked by it, or by anything else.
+    assert said.endswith("disk.raw: 1 warning, but 4096 bytes could not be checked\n")
+
+
+def test_bytes_that_nothing_vouches_for_are_status_8(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with disk.open("r+b") as out:
+        out.seek(seal.OFFSET)
+        out.write(bytes(seal.MAX_BYTES))
+    assert main(["image", "verify", str(disk)]) == 8
+    home = f"{8 * MIB} bytes that nothing in the image vouches for: content (Ext4)"
+    said = capsys.readouterr().out
+    assert home in said
+    assert "disk.raw: nothing wrong found, but " in said
+    assert main(["image", "verify", str(disk), "--format=json"]) == 8
+    told = json.loads(capsys.readouterr().out)
+    assert (told["verdict"], told["sound"]) == ("incomplete", False)
+    (row,) = [u for u in told["unchecked"] if u["place"]["part"] == "home"]
+    assert (row["size"], row["why"]) == (8 * MIB, "content (Ext4)")
+    assert row["remedy"]
 
 
 def test_json_has_findings_and_a_map_of_the_whole_disk(
@@ -48,7 +69,7 @@ def test_json_has_findings_and_a_map_of_the_whole_disk(
     flip(disk, 17)
     assert main(["image", "verify", str(disk), "--format=json"]) == 1
     said = json.loads(capsys.readouterr().out)
-    assert said["sound"] is False
+    assert (said["verdict"], said["sound"]) == ("errors", False)
     (finding,) = [f for f in said["findings"] if f["severity"] != "note"]
     assert finding["place"] == {"part": "MBR", "start": 0, "end": 446}
     assert said["regions"][0]["start"] == 0

@@ -20,6 +20,7 @@ from kiwilite.build.luks_volume import Fill, VolumeIdentity, geometry_for, write
 from kiwilite.inspect.findings import Severity
 from kiwilite.inspect.regions import State, state_at
 from kiwilite.inspect.source import opened
+from kiwilite.inspect.verdict import JOURNAL, KEYSLOT, VOLUME, Verdict
 from kiwilite.inspect.verify import Given, Report, verify
 from kiwilite.inspect.volume import Key
 from kiwilite.ondisk.encryption import encryption
@@ -105,6 +106,19 @@ def test_without_a_key_it_says_what_was_not_checked(sparse: tuple[Path, Geometry
     assert any("no key is given" in f.what for f in report.findings)
     data = START + geometry.data_sector(8) * SECTOR
     assert state_at(report.regions, data) is State.UNCHECKED
+    assert report.verdict is Verdict.INCOMPLETE
+    remedies = {each.why: each.remedy for each in report.unchecked}
+    assert "--key-file" in remedies[VOLUME]
+    assert "--key-file" in remedies[KEYSLOT]
+
+
+def test_all_keys_leave_open_what_has_no_check_and_nothing_else(
+    sparse: tuple[Path, Geometry],
+) -> None:
+    path, geometry = sparse
+    report = checked(path, b"first", b"second\n")
+    assert report.verdict is Verdict.INCOMPLETE
+    assert [(u.why, u.size) for u in report.unchecked] == [(JOURNAL, geometry.journal_bytes)]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +248,7 @@ def test_blocks_that_are_whole_in_the_journal_only_are_no_damage(sparse: Volume)
     with torn(sparse) as source:
         report = checked(path, b"first")
     assert wrong(report) == []
-    assert report.is_sound
+    assert report.verdict is Verdict.INCOMPLETE
     (told,) = [f.what for f in report.findings if "pending" in f.what]
     assert "the integrity journal has 2 blocks pending" in told
     in_place = START + geometry.data_sector(BLOCKS[0]) * SECTOR
