@@ -24,6 +24,7 @@ from kiwilite.inspect.content import (
 )
 from kiwilite.inspect.findings import Finding, Place, Severity, error, note, warning
 from kiwilite.inspect.hashes import check_metadata, check_verity
+from kiwilite.inspect.limits import limits
 from kiwilite.inspect.look import Holding, Seen, look
 from kiwilite.inspect.regions import Region, State, region_map
 from kiwilite.inspect.seals import Mismatch, compare
@@ -83,7 +84,7 @@ def verify(disk: Disk, given: Given, scope: Scope | None = None) -> Report:
     left_open = tuple(unchecked(regions)) if scope is None else ()
     findings += [each.note() for each in left_open]
     findings.sort(key=lambda f: (f.place.start, f.place.end, f.severity.value))
-    return Report(seen, tuple(dict.fromkeys(findings)), regions, tuple(_limits(seen)), left_open)
+    return Report(seen, tuple(dict.fromkeys(findings)), regions, tuple(limits(seen)), left_open)
 
 
 def _verity(seen: Seen, given: Given, scope: Scope) -> Checked:
@@ -179,9 +180,7 @@ def _mark(seen: Seen, partition: Partition, content: Mark) -> Checked:
         what = f"the provisioning mark of {content.volume_id} is not what the policy names"
         found = error(place, what, "it belongs to another image; the boot will refuse it")
     else:
-        what = "awaits its first boot: the mark prevents accidents, not attackers"
-        advice = "who can write to the device can put a mark there and have it provisioned anew"
-        found = note(place, what, advice)
+        found = note(place, "awaits its first boot, which makes the volume")
     return Checked((found,), (mark, rest))
 
 
@@ -304,26 +303,3 @@ def _in_use(seen: Seen) -> Iterator[Region]:
     for holding in seen.holdings:
         p, kind = holding.partition, type(holding.content).__name__
         yield Region(p.start, p.end, State.UNCHECKED, p.name, f"content ({kind})")
-
-
-def _limits(seen: Seen) -> Iterator[str]:
-    """What even an image without findings does not promise."""
-    if not any(image.is_signed for image in seen.images):
-        yield (
-            "the boot image is not signed: who can replace it can replace the root hash and all"
-            " that hangs on it"
-        )
-    if any(image.key_files for image in seen.images):
-        yield (
-            "the overlay's key stands in the boot image: who has the image can read the overlay,"
-            " and write to it what passes every check"
-        )
-    if any(isinstance(h.content, Mark) for h in seen.holdings):
-        yield "a provisioning mark prevents accidents, not attackers"
-    if any(isinstance(h.content, Luks) for h in seen.holdings):
-        yield (
-            "a volume tells changed sectors from its own, and not older ones of its own from new"
-            " ones; its integrity superblock and journal have no digest"
-        )
-    if seen.seal.parts:
-        yield "the seal finds accidents: an attacker writes a new one"
