@@ -18,7 +18,8 @@ Look at finished images from outside: raw, qcow2, split files, block devices.
 
 Usage:
   kiwilite image inspect IMAGE [options]
-  kiwilite image verify IMAGE [options]
+  kiwilite image verify IMAGE [--key-file=FILE]... [--passphrase-file=FILE]...
+                        [options]
   kiwilite image resize IMAGE SIZE [options]
 
 Commands:
@@ -30,6 +31,7 @@ Commands:
 Options:
   --format=FORMAT         text or json [default: text].
   --key-file=FILE         Of `verify`: opens volumes; every byte of it counts.
+                          May be given several times: each is tried on each.
   --passphrase-file=FILE  The same, without the line end at its end.
   --metadata-cert=FILE    Of `verify`: certificate or public key (PEM) of who
                           signed the metadata block.
@@ -87,12 +89,8 @@ def _verify(path: Path, found: dict[str, Any]) -> int:
     from kiwilite.inspect.verify import Given, verify
     from kiwilite.inspect.volume import Key
 
-    keys = []
-    if found["--key-file"]:
-        keys.append(Key("--key-file", _read(found["--key-file"])))
-    if found["--passphrase-file"]:
-        text = _read(found["--passphrase-file"]).removesuffix(b"\n")
-        keys.append(Key("--passphrase-file", text))
+    keys = [Key(name, _read(name)) for name in found["--key-file"]]
+    keys += [Key(name, _read(name).removesuffix(b"\n")) for name in found["--passphrase-file"]]
     certificate = _read(found["--metadata-cert"]) if found["--metadata-cert"] else None
     with opened(path) as disk:
         report = verify(disk, Given(tuple(keys), certificate))

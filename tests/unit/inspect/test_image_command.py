@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 import synthetic_disk
+import volume_disk
 from synthetic_disk import MIB, flip
 
 from kiwilite.cli import image as command
 from kiwilite.cli.main import USAGE, main
+from kiwilite.inspect.verdict import KEYSLOT
 from kiwilite.ondisk import seal
 
 pytestmark = pytest.mark.skipif(
-    any(shutil.which(t) is None for t in ("mke2fs", "e2fsck")), reason="e2fsprogs not installed"
+    any(shutil.which(t) is None for t in (*volume_disk.TOOLS, "e2fsck")),
+    reason="mkfs.xfs, cryptsetup or e2fsprogs is not installed",
 )
 
 
@@ -93,6 +96,22 @@ def test_resize_says_what_it_did(disk: Path, capsys: pytest.CaptureFixture[str])
     assert main(["image", "resize", str(disk), "512M"]) == 0
     assert "400 MiB → 512 MiB" in capsys.readouterr().out
     assert main(["image", "verify", str(disk)]) == 0
+
+
+def test_keys_may_be_given_several_times(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each opens another keyslot, so that both are checked."""
+    path, _ = volume_disk.made(tmp_path, "gcm", "sparse")
+    for name, content in (("file", b"second\n"), ("text", b"first\n"), ("other", b"no key")):
+        (tmp_path / name).write_bytes(content)
+    words = ["image", "verify", str(path), "--format=json"]
+    words += [f"--key-file={tmp_path / 'file'}", f"--key-file={tmp_path / 'other'}"]
+    assert main(words) == 8
+    assert KEYSLOT in [u["why"] for u in json.loads(capsys.readouterr().out)["unchecked"]]
+    assert main([*words, f"--passphrase-file={tmp_path / 'text'}"]) == 8
+    reasons = [u["why"] for u in json.loads(capsys.readouterr().out)["unchecked"]]
+    assert KEYSLOT not in reasons
 
 
 @pytest.mark.parametrize(
