@@ -101,7 +101,7 @@ def _verity(seen: Seen, given: Given, scope: Scope) -> Checked:
             continue
         parts.append(check_verity(seen.disk, data, hashes, record, scope))
         if record.metadata_offset is not None:
-            parts.append(check_metadata(seen.disk, data, record, given.certificate))
+            parts.append(check_metadata(seen.disk, data, hashes, record, given.certificate))
     return joined(parts)
 
 
