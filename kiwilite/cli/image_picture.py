@@ -24,6 +24,7 @@ def picture(name: str, image: ImageFacts) -> str:
     parts += [stack] if stack else []
     parts += ["\n".join(_uki(uki)) for uki in image.ukis]
     parts += _policy(image)
+    parts += _unallocated(image)
     return "\n\n".join(parts)
 
 
@@ -134,6 +135,18 @@ def _policy(image: ImageFacts) -> Iterator[str]:
         rows.append(f"  switches {' '.join(policy.switches)}")
     rows += [f"  grows {row}" for row in policy.grow]
     yield "\n".join(rows)
+
+
+def _unallocated(image: ImageFacts) -> Iterator[str]:
+    """Bytes that nobody reads, by partition and reason."""
+    sizes: dict[tuple[str, str], int] = {}
+    for region in image.regions:
+        if not region.allocated:
+            key = region.part, region.why
+            sizes[key] = sizes.get(key, 0) + region.end - region.start
+    if sizes:
+        rows = [(human_size(size), part, why) for (part, why), size in sizes.items()]
+        yield table([("unallocated", "in", "why"), *rows])
 
 
 def checks(name: str, report: Report) -> str:

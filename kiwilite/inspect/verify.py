@@ -9,8 +9,10 @@ from typing import Final
 
 from kiwilite.errors import KiwiliteError
 from kiwilite.inspect import checkers, journal, volume
+from kiwilite.inspect.allocation import mark_rest
 from kiwilite.inspect.checked import Checked, Scope, joined
 from kiwilite.inspect.content import (
+    MARK_BYTES,
     BiosBoot,
     Ext4,
     FatVolume,
@@ -127,7 +129,7 @@ def _contents(seen: Seen, holding: Holding, given: Given, scope: Scope, scratch:
     if isinstance(content, Luks):
         return _volume(seen, partition, given, scope, scratch)
     if isinstance(content, Mark):
-        return _mark(seen, partition, content)
+        return _mark(seen, holding, content)
     if isinstance(content, Zeros):
         claim = Region(partition.start, partition.end, State.CHECKED, partition.name, "zeros")
         return joined([Checked((), (claim,)), _missing_volume(seen, partition)])
@@ -168,10 +170,10 @@ def _missing_volume(seen: Seen, partition: Partition) -> Checked:
     return Checked((error(partition.place(0, 65536), what, advice),))
 
 
-def _mark(seen: Seen, partition: Partition, content: Mark) -> Checked:
-    place = partition.place(0, 65536)
+def _mark(seen: Seen, holding: Holding, content: Mark) -> Checked:
+    partition = holding.partition
+    place = partition.place(0, MARK_BYTES)
     record = seen.volume_of(partition)
-    rest = Region(place.end, partition.end, State.UNALLOCATED, partition.name, "not provisioned")
     mark = Region(place.start, place.end, State.CHECKED, partition.name, "provisioning mark")
     if content.volume_id is None:
         what = "the provisioning mark is damaged"
@@ -181,7 +183,7 @@ def _mark(seen: Seen, partition: Partition, content: Mark) -> Checked:
         found = error(place, what, "it belongs to another image; the boot will refuse it")
     else:
         found = note(place, "awaits its first boot, which makes the volume")
-    return Checked((found,), (mark, rest))
+    return Checked((found,), (mark, mark_rest(holding)))
 
 
 def _volume(seen: Seen, partition: Partition, given: Given, scope: Scope, scratch: Path) -> Checked:
@@ -205,7 +207,7 @@ def _volume(seen: Seen, partition: Partition, given: Given, scope: Scope, scratc
     parts = [Checked(tuple(findings), tuple(volume.header_claims(found, slots)))]
     if volume_key is None:
         missing = volume.no_key(found) if not keys else _no_key_fits(found)
-        parts.append(Checked((missing,)))
+        parts.append(Checked((missing,), tuple(volume.closed_claims(found))))
     elif found.encryption is not None:
         parts.append(_inside(disk, found, volume_key, scope, scratch))
     return joined(parts)

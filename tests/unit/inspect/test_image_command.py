@@ -92,6 +92,28 @@ def test_the_picture_has_every_partition(disk: Path, capsys: pytest.CaptureFixtu
     assert facts["partitions"][1]["kind"] == "ext4"
 
 
+def test_inspect_declares_what_is_unallocated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind a mark nothing stands yet; all else on this disk is somebody's."""
+    disk = synthetic_disk.make(tmp_path / "disk.raw")
+    assert main(["image", "inspect", str(disk)]) == 0
+    table = capsys.readouterr().out.split("\n\n")[-1].splitlines()
+    assert [row.split() for row in table] == [
+        ["unallocated", "in", "why"],
+        ["388.9", "MiB", "p.lxroot", "not", "provisioned"],
+    ]
+    assert main(["image", "inspect", str(disk), "--format=json"]) == 0
+    regions = json.loads(capsys.readouterr().out)["regions"]
+    (free,) = [r for r in regions if not r["allocated"]]
+    start = 10 * MIB + 65536
+    assert free == {
+        "start": start, "end": 399 * MIB, "part": "p.lxroot", "allocated": False,
+        "why": "not provisioned",
+    }  # fmt: skip
+    assert [r["start"] for r in regions][1:] == [r["end"] for r in regions][:-1]
+
+
 def test_resize_says_what_it_did(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["image", "resize", str(disk), "512M"]) == 0
     assert "400 MiB → 512 MiB" in capsys.readouterr().out

@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -17,8 +18,10 @@ from volume_disk import CIPHERS, KEYS, SIZE, START, TOOLS, made
 from written_journal import committed, section_start
 
 from kiwilite.build.luks_volume import VolumeIdentity, geometry_for, write_volume
+from kiwilite.inspect.allocation import allocation
 from kiwilite.inspect.findings import Severity
-from kiwilite.inspect.regions import State, state_at
+from kiwilite.inspect.look import look
+from kiwilite.inspect.regions import Region, State, state_at
 from kiwilite.inspect.source import opened
 from kiwilite.inspect.verdict import JOURNAL, KEYSLOT, VOLUME, Verdict
 from kiwilite.inspect.verify import Given, Report, verify
@@ -85,6 +88,32 @@ def test_all_keys_leave_open_what_has_no_check_and_nothing_else(
     report = checked(path, b"first", b"second\n")
     assert report.verdict is Verdict.INCOMPLETE
     assert [(u.why, u.size) for u in report.unchecked] == [(JOURNAL, geometry.journal_bytes)]
+
+
+def unallocated(regions: tuple[Region, ...]) -> list[tuple[int, int]]:
+    """Ranges of the volume's partition that nobody reads."""
+    rows: list[tuple[int, int]] = []
+    for region in regions:
+        if region.state is State.UNALLOCATED and region.part == "p.lxroot":
+            start = rows.pop()[0] if rows and rows[-1][1] == region.start else region.start
+            rows.append((start, region.end))
+    return rows
+
+
+@pytest.mark.parametrize("journal", ["empty", "with blocks"])
+def test_inspect_and_verify_agree_on_what_is_unallocated_with_a_key_and_without(
+    sparse: tuple[Path, Geometry], journal: str
+) -> None:
+    path, _ = sparse
+    with torn(sparse) if journal == "with blocks" else nullcontext():
+        with opened(path) as disk:
+            declared = allocation(look(disk))
+        with_key, without = checked(path, b"first", b"second\n"), checked(path)
+    assert (declared[0].start, declared[-1].end) == (0, path.stat().st_size)
+    assert all(a.end == b.start for a, b in pairwise(declared))
+    rows = unallocated(declared)
+    assert sum(end - start for start, end in rows) > 100 * MIB
+    assert rows == unallocated(with_key.regions) == unallocated(without.regions)
 
 
 @pytest.mark.parametrize(
