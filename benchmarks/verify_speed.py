@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kiwilite.inspect.source import opened
+from kiwilite.inspect.verdict import Verdict
 from kiwilite.inspect.verify import Given, verify
 
 CHUNK = 1 << 20
@@ -47,7 +48,7 @@ def check(path: Path) -> None:
     """Verify it, which must find nothing."""
     with opened(path) as disk:
         report = verify(disk, Given())
-    assert report.is_sound, report.findings
+    assert report.verdict is Verdict.SOUND, report.findings
 
 
 def seconds(work: Callable[[Path], None], path: Path, runs: int, *, cold: bool) -> float:

@@ -20,7 +20,8 @@ and at a description before its image is built.
 Usage:
   kiwilite image info --description=PATH [--profile=NAME]... [options]
   kiwilite image inspect IMAGE [options]
-  kiwilite image verify IMAGE [options]
+  kiwilite image verify IMAGE [--key-file=FILE]... [--passphrase-file=FILE]...
+                        [options]
   kiwilite image resize IMAGE SIZE [options]
 
 Commands:
@@ -33,6 +34,7 @@ Commands:
 Options:
   --format=FORMAT         text or json [default: text].
   --key-file=FILE         Of `verify`: opens volumes; every byte of it counts.
+                          May be given several times: each is tried on each.
   --passphrase-file=FILE  The same, without the line end at its end.
   --metadata-cert=FILE    Of `verify`: certificate or public key (PEM) of who
                           signed the metadata block.
@@ -52,8 +54,12 @@ Options:
   -h --help               This text.
 
 Of split files name the first one. Exit status of `verify`: 0 sound, 1 there are
-errors or warnings, 2 usage.
+errors, 2 usage, 7 there are warnings but no errors, 8 nothing wrong was found
+but not everything could be checked.
 """
+
+STATUS = {"sound": 0, "errors": 1, "warnings": 7, "incomplete": 8}
+"""Exit status of `verify` by its verdict."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -102,27 +108,24 @@ def _verify(path: Path, found: dict[str, Any]) -> int:
     from kiwilite.inspect.verify import Given, verify
     from kiwilite.inspect.volume import Key
 
-    keys = []
-    if found["--key-file"]:
-        keys.append(Key("--key-file", _read(found["--key-file"])))
-    if found["--passphrase-file"]:
-        text = _read(found["--passphrase-file"]).removesuffix(b"\n")
-        keys.append(Key("--passphrase-file", text))
+    keys = [Key(name, _read(name)) for name in found["--key-file"]]
+    keys += [Key(name, _read(name).removesuffix(b"\n")) for name in found["--passphrase-file"]]
     certificate = _read(found["--metadata-cert"]) if found["--metadata-cert"] else None
     with opened(path) as disk:
         report = verify(disk, Given(tuple(keys), certificate))
     if found["--format"] == "json":
         body = {
-            "sound": report.is_sound,
+            "verdict": report.verdict.value,
+            "sound": report.verdict.value == "sound",
+            "unchecked": [asdict(each) for each in report.unchecked],
             "findings": [{**asdict(f), "severity": f.severity.value} for f in report.findings],
             "regions": [{**asdict(r), "state": r.state.value} for r in report.regions],
             "limits": list(report.limits),
         }
         print(json.dumps(body, indent=1))
     else:
-        table = report.seen.table
-        print(checks(path.name, table, report.findings, report.regions, report.limits))
-    return 0 if report.is_sound else 1
+        print(checks(path.name, report))
+    return STATUS[report.verdict.value]
 
 
 def _read(name: str) -> bytes:

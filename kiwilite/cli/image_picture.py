@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from kiwilite.cli.terminal import wants_colour
 from kiwilite.inspect.facts import ImageFacts, UkiFacts, VerityFacts, VolumeFacts
-from kiwilite.inspect.findings import Finding, Severity
+from kiwilite.inspect.findings import Severity
 from kiwilite.inspect.regions import Region, State
-from kiwilite.inspect.table import Table
+from kiwilite.inspect.verify import Report
 from kiwilite.plan.partitions import human_size
 from kiwilite.plan.picture import table
 
@@ -24,6 +24,7 @@ def picture(name: str, image: ImageFacts) -> str:
     parts += [stack] if stack else []
     parts += ["\n".join(_uki(uki)) for uki in image.ukis]
     parts += _policy(image)
+    parts += _unallocated(image)
     return "\n\n".join(parts)
 
 
@@ -136,15 +137,24 @@ def _policy(image: ImageFacts) -> Iterator[str]:
     yield "\n".join(rows)
 
 
-def checks(
-    name: str, layout: Table, findings: Sequence[Finding], regions: Sequence[Region],
-    limits: Sequence[str],
-) -> str:  # fmt: skip
+def _unallocated(image: ImageFacts) -> Iterator[str]:
+    """Bytes that nobody reads, by partition and reason."""
+    sizes: dict[tuple[str, str], int] = {}
+    for region in image.regions:
+        if not region.allocated:
+            key = region.part, region.why
+            sizes[key] = sizes.get(key, 0) + region.end - region.start
+    if sizes:
+        rows = [(human_size(size), part, why) for (part, why), size in sizes.items()]
+        yield table([("unallocated", "in", "why"), *rows])
+
+
+def checks(name: str, report: Report) -> str:
     """Everything `image verify` says."""
     lines = []
-    for finding in findings:
+    for finding in report.findings:
         place = finding.place
-        inside = layout.named(place.part)
+        inside = report.seen.table.named(place.part)
         where = f"{place.part}, bytes {place.start - (inside.start if inside else 0)}"
         where += f" to {place.end - (inside.start if inside else 0)}"
         lines.append(f"{_coloured(finding.severity)} {where}: {finding.what}")
@@ -152,16 +162,22 @@ def checks(
             lines.append(f"    {finding.advice}")
     if lines:
         lines.append("")
-    lines += [*_totals(regions), ""]
-    lines += [f"not promised: {limit}" for limit in limits]
-    errors = sum(f.severity is Severity.ERROR for f in findings)
-    warnings = sum(f.severity is Severity.WARNING for f in findings)
-    if errors or warnings:
-        counts = [_count(errors, "error"), _count(warnings, "warning")]
-        verdict = " and ".join(word for word in counts if word)
-    else:
-        verdict = "sound"
-    return "\n".join([*lines, "", f"{name}: {verdict}"])
+    lines += [*_totals(report.regions), ""]
+    lines += [f"not promised: {limit}" for limit in report.limits]
+    return "\n".join([*lines, "", f"{name}: {_verdict(report)}"])
+
+
+def _verdict(report: Report) -> str:
+    errors, warnings = (
+        sum(f.severity is severity for f in report.findings)
+        for severity in (Severity.ERROR, Severity.WARNING)
+    )
+    counts = [_count(errors, "error"), _count(warnings, "warning")]
+    found = " and ".join(word for word in counts if word)
+    size = sum(each.size for each in report.unchecked)
+    if size:
+        return f"{found or 'nothing wrong found'}, but {size} bytes could not be checked"
+    return found or "sound"
 
 
 def _count(number: int, word: str) -> str:

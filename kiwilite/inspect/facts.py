@@ -9,6 +9,7 @@ from uuid import UUID
 
 from kiwilite.errors import KiwiliteError
 from kiwilite.inspect import volume
+from kiwilite.inspect.allocation import allocation
 from kiwilite.inspect.bootimage import BootImage
 from kiwilite.inspect.bootrecord import entries_of, type_name
 from kiwilite.inspect.content import (
@@ -26,6 +27,7 @@ from kiwilite.inspect.content import (
 )
 from kiwilite.inspect.look import Seen
 from kiwilite.inspect.policy import VerityRecord
+from kiwilite.inspect.regions import State
 from kiwilite.inspect.table import Partition
 from kiwilite.ondisk import gpt, mbr, verity
 from kiwilite.ondisk.luks2 import tokens
@@ -166,6 +168,17 @@ class PolicyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RegionFacts:
+    """Bytes `start` up to `end` of the disk. `why` nobody reads them; "" where somebody does."""
+
+    start: int
+    end: int
+    part: str
+    allocated: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImageFacts:
     """The whole image; sizes in bytes."""
 
@@ -180,6 +193,8 @@ class ImageFacts:
     verity: tuple[VerityFacts, ...]
     volumes: tuple[VolumeFacts, ...]
     sealed: bool
+    regions: tuple[RegionFacts, ...]
+    """The whole disk, without gaps."""
 
 
 def facts(seen: Seen) -> ImageFacts:
@@ -207,7 +222,15 @@ def facts(seen: Seen) -> ImageFacts:
         verity=tuple(_verity(seen, record) for record in seen.verity()),
         volumes=tuple(_volumes(seen)),
         sealed=bool(seen.seal.parts),
+        regions=tuple(_regions(seen)),
     )
+
+
+def _regions(seen: Seen) -> Iterator[RegionFacts]:
+    for region in allocation(seen):
+        used = region.state is not State.UNALLOCATED
+        why = "" if used else region.by
+        yield RegionFacts(region.start, region.end, region.part, used, why)
 
 
 def _name(seen: Seen, guid: UUID) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -44,11 +43,6 @@ class Finding:
     def touches(self, start: int, end: int) -> bool:
         """Whether it is about a byte of `start` up to `end`."""
         return any(place.overlaps(start, end) for place in (self.place, *self.also))
-
-
-def is_sound(findings: Iterable[Finding]) -> bool:
-    """Whether there is nothing but notes."""
-    return all(f.severity is Severity.NOTE for f in findings)
 
 
 def error(place: Place, what: str, advice: str = "") -> Finding:

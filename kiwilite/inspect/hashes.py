@@ -205,7 +205,11 @@ def _padding(tree: _Tree) -> Checked:
 
 
 def check_metadata(
-    disk: Disk, data: Partition, record: VerityRecord, certificate: bytes | None
+    disk: Disk,
+    data: Partition,
+    hashes: Partition,
+    record: VerityRecord,
+    certificate: bytes | None,
 ) -> Checked:
     """KIWI's metadata block says what the policy and the superblock say; its signature holds."""
     assert record.metadata_offset is not None
@@ -213,30 +217,13 @@ def check_metadata(
     place = data.place(at, at + verity_metadata.METADATA_BYTES)
     try:
         block = verity_metadata.unpack(disk.read(place.start, verity_metadata.METADATA_BYTES))
-        superblock = verity.VeritySuperblock.unpack(
-            disk.read(data.start + record.hash_offset, verity.SUPERBLOCK_SIZE)
-        )
     except verity_metadata.BadVerityMetadata as problem:
         return Checked((error(place, problem.message, _ANEW),))
-    except verity.BadSuperblock:
-        superblock = None  # its own check says so, or it stands in another partition
-    m = block.metadata
-    findings: list[Finding] = []
-    wanted: dict[str, tuple[object, object]] = {"root hash": (m.root_hash, record.root_hash)}
-    if superblock is not None:
-        tree = record.hash_offset // superblock.hash_block_size + 1
-        wanted |= {
-            "algorithm": (m.algorithm, superblock.algorithm),
-            "salt": (m.salt, superblock.salt.hex()),
-            "data block size": (m.data_block_size, superblock.data_block_size),
-            "hash block size": (m.hash_block_size, superblock.hash_block_size),
-            "number of data blocks": (m.data_blocks, superblock.data_blocks),
-            "start of the tree": (m.hash_start, tree),
-        }
-    for name, (said, is_so) in wanted.items():
-        if said != is_so:
-            what = f"the metadata block says {said} for the {name}, the image has {is_so}"
-            findings.append(error(place, what, _ANEW))
+    findings = [
+        error(place, f"the metadata block says {said} for the {name}, the image has {is_so}", _ANEW)
+        for name, said, is_so in _told(disk, hashes, record, block.metadata)
+        if said != is_so
+    ]
     signed = place.start, place.start + len(block.signed_part)
     claims = [Region(*signed, State.CHECKED, data.name, "metadata against the policy")]
     if certificate is not None and block.has_signature:
@@ -254,3 +241,23 @@ def check_metadata(
             note(place, "the metadata block's signature was not checked", "--metadata-cert")
         )
     return Checked(tuple(findings), tuple(claims))
+
+
+def _told(
+    disk: Disk, hashes: Partition, record: VerityRecord, block: verity_metadata.VerityMetadata
+) -> Iterator[tuple[str, object, object]]:
+    """What a metadata block says, with what policy and superblock say of the same."""
+    yield "root hash", block.root_hash, record.root_hash
+    yield "file system", block.filesystem, record.filesystem
+    raw = disk.read(hashes.start + record.hash_offset, verity.SUPERBLOCK_SIZE)
+    try:
+        superblock = verity.VeritySuperblock.unpack(raw)
+    except verity.BadSuperblock:
+        return  # its own check says so
+    yield "algorithm", block.algorithm, superblock.algorithm
+    yield "salt", block.salt, superblock.salt.hex()
+    yield "data block size", block.data_block_size, superblock.data_block_size
+    yield "hash block size", block.hash_block_size, superblock.hash_block_size
+    yield "number of data blocks", block.data_blocks, superblock.data_blocks
+    tree = record.hash_offset // superblock.hash_block_size + 1
+    yield "start of the tree", block.hash_start, tree

@@ -59,10 +59,13 @@ class Seen:
         """The verity devices of all policies."""
         return tuple(dict.fromkeys(v for i in self.images if i.policy for v in i.policy.verity))
 
+    def volumes(self) -> tuple[VolumeRecord, ...]:
+        """The encrypted volumes of all policies."""
+        return tuple(dict.fromkeys(v for i in self.images if i.policy for v in i.policy.volumes))
+
     def volume_of(self, partition: Partition) -> VolumeRecord | None:
         """What the policies say of an encrypted partition."""
-        volumes = (v for i in self.images if i.policy for v in i.policy.volumes)
-        return next((v for v in volumes if v.partuuid == partition.guid), None)
+        return next((v for v in self.volumes() if v.partuuid == partition.guid), None)
 
     def content(self, partition: Partition) -> Content:
         """What is in a partition."""

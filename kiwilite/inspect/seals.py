@@ -99,15 +99,27 @@ def compare(
     jobs = [_Batch(disk, tuple(parts[n : n + _BATCH])) for n in range(0, len(parts), _BATCH)]
     size = sum(p.length for p in parts if p.digest != seal.NOTHING)
     broken = [p for answer in spread(_broken, jobs, size) for p in answer]
+    changes = [m for part in broken for m in _placed(disk, part)]
     found: list[Mismatch] = []
-    for one in (m for part in broken for m in _placed(disk, part)):
+    for one in changes:
         if found and found[-1].name == one.name and found[-1].end == one.start:
             found[-1] = found[-1]._replace(end=one.end)
         else:
             found.append(one)
     bad = set(broken)
-    claims = [Region(p.start, p.end, State.CHECKED, p.name, "seal") for p in parts if p not in bad]
-    return found, claims
+    good = [(p.name, p.start, p.end) for p in parts if p not in bad]
+    good += [row for part in broken for row in _unchanged(part, changes)]
+    return found, [Region(start, end, State.CHECKED, name, "seal") for name, start, end in good]
+
+
+def _unchanged(part: seal.Part, changes: Iterable[Mismatch]) -> Iterator[tuple[str, int, int]]:
+    """What lies in a part between its changes."""
+    at = part.start
+    for change in changes:
+        if part.start <= change.start < part.end:
+            yield part.name, at, change.start
+            at = change.end
+    yield part.name, at, part.end
 
 
 def _placed(disk: Disk, part: seal.Part) -> Iterator[Mismatch]:

@@ -9,8 +9,10 @@ from typing import Final
 
 from kiwilite.errors import KiwiliteError
 from kiwilite.inspect import checkers, journal, volume
+from kiwilite.inspect.allocation import mark_rest
 from kiwilite.inspect.checked import Checked, Scope, joined
 from kiwilite.inspect.content import (
+    MARK_BYTES,
     BiosBoot,
     Ext4,
     FatVolume,
@@ -22,13 +24,15 @@ from kiwilite.inspect.content import (
     Zeros,
     first_not_zero,
 )
-from kiwilite.inspect.findings import Finding, Place, Severity, error, is_sound, note, warning
+from kiwilite.inspect.findings import Finding, Place, Severity, error, note, warning
 from kiwilite.inspect.hashes import check_metadata, check_verity
+from kiwilite.inspect.limits import limits
 from kiwilite.inspect.look import Holding, Seen, look
 from kiwilite.inspect.regions import Region, State, region_map
 from kiwilite.inspect.seals import Mismatch, compare
 from kiwilite.inspect.source import Disk, scratch_folder
 from kiwilite.inspect.table import Partition
+from kiwilite.inspect.verdict import Unchecked, Verdict, unchecked, verdict
 from kiwilite.inspect.volume import Key
 from kiwilite.ondisk import gpt, seal
 from kiwilite.ondisk.luks2.volume import DATA_OFFSET
@@ -44,11 +48,13 @@ class Report:
     findings: tuple[Finding, ...]
     regions: tuple[Region, ...]
     limits: tuple[str, ...]
+    unchecked: tuple[Unchecked, ...] = ()
+    """Of a whole check: bytes in use that nothing vouches for."""
 
     @property
-    def is_sound(self) -> bool:
-        """Whether there are only notes."""
-        return is_sound(self.findings)
+    def verdict(self) -> Verdict:
+        """All of it in a word."""
+        return verdict(self.findings, self.unchecked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +83,10 @@ def verify(disk: Disk, given: Given, scope: Scope | None = None) -> Report:
     changed, claims = compare(disk, seen.seal, strong, wanted)
     findings = [*checked.findings, *_changes(seen, changed, checked.findings)]
     regions = region_map([*checked.claims, *claims, *_in_use(seen)], disk.size)
-    if scope is None:
-        findings += _unchecked(regions)
+    left_open = tuple(unchecked(regions)) if scope is None else ()
+    findings += [each.note() for each in left_open]
     findings.sort(key=lambda f: (f.place.start, f.place.end, f.severity.value))
-    return Report(seen, tuple(dict.fromkeys(findings)), regions, tuple(_limits(seen)))
+    return Report(seen, tuple(dict.fromkeys(findings)), regions, tuple(limits(seen)), left_open)
 
 
 def _verity(seen: Seen, given: Given, scope: Scope) -> Checked:
@@ -97,7 +103,7 @@ def _verity(seen: Seen, given: Given, scope: Scope) -> Checked:
             continue
         parts.append(check_verity(seen.disk, data, hashes, record, scope))
         if record.metadata_offset is not None:
-            parts.append(check_metadata(seen.disk, data, record, given.certificate))
+            parts.append(check_metadata(seen.disk, data, hashes, record, given.certificate))
     return joined(parts)
 
 
@@ -123,7 +129,7 @@ def _contents(seen: Seen, holding: Holding, given: Given, scope: Scope, scratch:
     if isinstance(content, Luks):
         return _volume(seen, partition, given, scope, scratch)
     if isinstance(content, Mark):
-        return _mark(seen, partition, content)
+        return _mark(seen, holding, content)
     if isinstance(content, Zeros):
         claim = Region(partition.start, partition.end, State.CHECKED, partition.name, "zeros")
         return joined([Checked((), (claim,)), _missing_volume(seen, partition)])
@@ -164,10 +170,10 @@ def _missing_volume(seen: Seen, partition: Partition) -> Checked:
     return Checked((error(partition.place(0, 65536), what, advice),))
 
 
-def _mark(seen: Seen, partition: Partition, content: Mark) -> Checked:
-    place = partition.place(0, 65536)
+def _mark(seen: Seen, holding: Holding, content: Mark) -> Checked:
+    partition = holding.partition
+    place = partition.place(0, MARK_BYTES)
     record = seen.volume_of(partition)
-    rest = Region(place.end, partition.end, State.UNALLOCATED, partition.name, "not provisioned")
     mark = Region(place.start, place.end, State.CHECKED, partition.name, "provisioning mark")
     if content.volume_id is None:
         what = "the provisioning mark is damaged"
@@ -176,10 +182,8 @@ def _mark(seen: Seen, partition: Partition, content: Mark) -> Checked:
         what = f"the provisioning mark of {content.volume_id} is not what the policy names"
         found = error(place, what, "it belongs to another image; the boot will refuse it")
     else:
-        what = "awaits its first boot: the mark prevents accidents, not attackers"
-        advice = "who can write to the device can put a mark there and have it provisioned anew"
-        found = note(place, what, advice)
-    return Checked((found,), (mark, rest))
+        found = note(place, "awaits its first boot, which makes the volume")
+    return Checked((found,), (mark, mark_rest(holding)))
 
 
 def _volume(seen: Seen, partition: Partition, given: Given, scope: Scope, scratch: Path) -> Checked:
@@ -203,12 +207,9 @@ def _volume(seen: Seen, partition: Partition, given: Given, scope: Scope, scratc
     parts = [Checked(tuple(findings), tuple(volume.header_claims(found, slots)))]
     if volume_key is None:
         missing = volume.no_key(found) if not keys else _no_key_fits(found)
-        parts.append(Checked((missing,)))
-    elif found.encryption is not None and found.encryption.offline:
-        parts.append(_inside(disk, found, volume_key, scope, scratch))
+        parts.append(Checked((missing,), tuple(volume.closed_claims(found))))
     elif found.encryption is not None:
-        what = f"sectors of {found.encryption.cipher} can be checked by a kernel only"
-        parts.append(Checked((note(partition.whole(), what),)))
+        parts.append(_inside(disk, found, volume_key, scope, scratch))
     return joined(parts)
 
 
@@ -304,38 +305,3 @@ def _in_use(seen: Seen) -> Iterator[Region]:
     for holding in seen.holdings:
         p, kind = holding.partition, type(holding.content).__name__
         yield Region(p.start, p.end, State.UNCHECKED, p.name, f"content ({kind})")
-
-
-def _unchecked(regions: Sequence[Region]) -> Iterator[Finding]:
-    """Bytes in use that nothing vouches for, one finding for each partition and reason."""
-    rows: dict[tuple[str, str], list[Region]] = {}
-    for region in regions:
-        if region.state is State.UNCHECKED:
-            rows.setdefault((region.part, region.by), []).append(region)
-    for (part, by), group in rows.items():
-        total = sum(r.end - r.start for r in group)
-        place = Place(part, group[0].start, group[-1].end)
-        yield note(place, f"{total} bytes that nothing in the image vouches for: {by}")
-
-
-def _limits(seen: Seen) -> Iterator[str]:
-    """What even an image without findings does not promise."""
-    if not any(image.is_signed for image in seen.images):
-        yield (
-            "the boot image is not signed: who can replace it can replace the root hash and all"
-            " that hangs on it"
-        )
-    if any(image.key_files for image in seen.images):
-        yield (
-            "the overlay's key stands in the boot image: who has the image can read the overlay,"
-            " and write to it what passes every check"
-        )
-    if any(isinstance(h.content, Mark) for h in seen.holdings):
-        yield "a provisioning mark prevents accidents, not attackers"
-    if any(isinstance(h.content, Luks) for h in seen.holdings):
-        yield (
-            "a volume tells changed sectors from its own, and not older ones of its own from new"
-            " ones; its integrity superblock and journal have no digest"
-        )
-    if seen.seal.parts:
-        yield "the seal finds accidents: an attacker writes a new one"

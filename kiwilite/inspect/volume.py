@@ -16,6 +16,7 @@ from kiwilite.inspect.journal import pending_claims, reader, sources, superseded
 from kiwilite.inspect.regions import Region, State
 from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
+from kiwilite.inspect.verdict import JOURNAL, KEYSLOT, VOLUME
 from kiwilite.ondisk import integrity, integrity_journal, payload, sectors
 from kiwilite.ondisk.encryption import Encryption, encryption_of_segment
 from kiwilite.ondisk.integrity import SECTOR, Geometry
@@ -206,14 +207,16 @@ def check_sectors(
     written = _written(found)
     findings: list[Finding] = []
     claims = list(pending_claims(found.partition, found.pending))
+    every_hole = list(_outside(payload.Extent(0, shape.provided_bytes), written))
     for number, answer in zip(wanted, answers, strict=True):
         holes = [f.extent for f in answer if f.state == sectors.UNWRITTEN]
-        unwritten = list(_outside(payload.Extent(0, shape.provided_bytes), written))
+        unwritten = list(_within(every_hole, shape, number))
         for one in answer:
             for part in _outside(one.extent, unwritten):
                 findings.append(_bad(found, shape, one.state, part))
         unread = [*holes, *unwritten, *superseded(shape, number, found.pending)]
-        claims += _area_claims(found.partition, shape, number, unread)
+        by = "authenticated encryption"
+        claims += _area_claims(found, number, unread, State.CHECKED, by)
     if len(findings) > _MOST:
         more = len(findings) - _MOST
         what = f"{more} more extents of the volume fail their check"
@@ -268,20 +271,47 @@ def _bad(found: Opened, shape: Geometry, state: int, extent: payload.Extent) -> 
 
 
 def _area_claims(
-    partition: Partition, shape: Geometry, number: int, unwritten: list[payload.Extent]
+    found: Opened, number: int, unread: list[payload.Extent], state: State, by: str
 ) -> Iterator[Region]:
+    """Data and tags of an area in this state, and as nobody's what lies between them."""
+    shape, base, name = found.geometry, found.partition.start, found.partition.name
+    assert shape is not None
     first = number * shape.area_sectors
     last = min(first + shape.area_sectors, shape.provided) - 1
     area = payload.Extent(first * SECTOR, (last + 1 - first) * SECTOR)
-    base, name = partition.start, partition.name
-    for extent in _outside(area, sorted(unwritten)):
+    used = []
+    for extent in _outside(area, sorted(unread)):
         a, b = extent.start // SECTOR, (extent.end - 1) // SECTOR
-        data = base + shape.data_sector(a) * SECTOR, base + (shape.data_sector(b) + 1) * SECTOR
-        yield Region(*data, State.CHECKED, name, "authenticated encryption")
-        tags = base + shape.tag_byte(a), base + shape.tag_byte(b) + shape.tag_bytes
-        yield Region(*tags, State.CHECKED, name, "authenticated encryption")
-    whole = base + shape.area_start(number) * SECTOR, base + (shape.data_sector(last) + 1) * SECTOR
-    yield Region(*whole, State.UNALLOCATED, name, "never written, no tags")
+        used.append((shape.data_sector(a) * SECTOR, (shape.data_sector(b) + 1) * SECTOR))
+        used.append((shape.tag_byte(a), shape.tag_byte(b) + shape.tag_bytes))
+    rows = sorted(payload.Extent(start, end - start) for start, end in used)
+    for row in rows:
+        yield Region(base + row.start, base + row.end, state, name, by)
+    start = shape.area_start(number) * SECTOR
+    whole = payload.Extent(start, (shape.data_sector(last) + 1) * SECTOR - start)
+    for free in _outside(whole, rows):
+        by = "never written, no tags"
+        yield Region(base + free.start, base + free.end, State.UNALLOCATED, name, by)
+
+
+def closed_claims(found: Opened) -> Iterator[Region]:
+    """The areas of a volume whose key is not there: in use, or never written."""
+    shape = found.geometry
+    if shape is None:
+        return
+    unwritten = list(_outside(payload.Extent(0, shape.provided_bytes), _written(found)))
+    yield from pending_claims(found.partition, found.pending)
+    for number in range(-(-shape.provided // shape.area_sectors)):
+        unread = [*_within(unwritten, shape, number), *superseded(shape, number, found.pending)]
+        yield from _area_claims(found, number, unread, State.UNCHECKED, VOLUME)
+
+
+def _within(
+    extents: Iterable[payload.Extent], shape: Geometry, number: int
+) -> Iterator[payload.Extent]:
+    """Of extents of the mapped device those that touch an area."""
+    start, end = (n * shape.area_sectors * SECTOR for n in (number, number + 1))
+    return (extent for extent in extents if extent.start < end and start < extent.end)
 
 
 def header_claims(found: Opened, used: Iterable[int]) -> Iterator[Region]:
@@ -290,14 +320,17 @@ def header_claims(found: Opened, used: Iterable[int]) -> Iterator[Region]:
     yield Region(
         p.start, p.start + 2 * found.header.header_bytes, State.CHECKED, p.name, "checksums"
     )
-    for slot in metadata.keyslots:
-        start = p.start + slot.area.offset
-        state, by = State.UNCHECKED, "keyslot without its passphrase"
-        if slot.number in used:
-            state, by = State.CHECKED, "opens the volume"
-        yield Region(start, start + slot.material_bytes, state, p.name, by)
-    end = p.start + 2 * found.header.header_bytes + metadata.keyslots_size
-    yield Region(p.start, min(end, p.end), State.UNALLOCATED, p.name, "no keyslot")
+    front = payload.Extent(2 * found.header.header_bytes, metadata.keyslots_size)
+    slots = sorted(
+        (payload.Extent(s.area.offset, s.material_bytes), s.number in used)
+        for s in metadata.keyslots
+    )
+    for extent, opens in slots:
+        state, by = (State.CHECKED, "opens the volume") if opens else (State.UNCHECKED, KEYSLOT)
+        yield Region(p.start + extent.start, p.start + extent.end, state, p.name, by)
+    for free in _outside(front, (extent for extent, _ in slots)):
+        end = min(p.start + free.end, p.end)
+        yield Region(p.start + free.start, end, State.UNALLOCATED, p.name, "no keyslot")
     shape = found.geometry
     if shape is None:
         return
@@ -305,7 +338,7 @@ def header_claims(found: Opened, used: Iterable[int]) -> Iterator[Region]:
     journal = start + integrity.SUPERBLOCK_BYTES
     yield Region(start, journal, State.CHECKED, p.name, "dm-integrity geometry")
     behind = p.start + shape.area_start(0) * SECTOR
-    yield Region(journal, behind, State.UNCHECKED, p.name, "integrity journal")
+    yield Region(journal, behind, State.UNCHECKED, p.name, JOURNAL)
     last = p.start + (shape.data_sector(shape.provided - 1) + 1) * SECTOR
     yield Region(last, p.end, State.UNALLOCATED, p.name, "behind the volume")
 

@@ -45,7 +45,7 @@ class Encryption:
 
     @property
     def offline(self) -> bool:
-        """Whether sectors can be encrypted and checked without a kernel."""
+        """Whether volumes are made with it at build time; checked are all of them."""
         return self.cipher != AEGIS
 
 

@@ -8,6 +8,7 @@ goes in steps of 8):
     aes-xts-plain64   AES-XTS, tweak IV = le64(x) || 0[8]
     hmac(sha256)      stored tag: HMAC-SHA256 over le64(x) || IV[16] || ciphertext
     aes-xts-random    the same with a random IV of 16 bytes, stored behind the HMAC
+    aegis128-random   AEGIS-128, random IV of 16 bytes, additional data and stored tag as GCM's
 
 A tag binds a sector to its place, so that swapped sectors show; it cannot tell a sector
 from an older state of itself. Sources: Documentation/admin-guide/device-mapper/dm-crypt.rst
@@ -28,7 +29,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from kiwilite.errors import KiwiliteError
-from kiwilite.ondisk.encryption import HMAC_KEY_BYTES, Encryption
+from kiwilite.ondisk.encryption import AEGIS, HMAC_KEY_BYTES, Encryption
 
 UNIT: Final = 512
 GCM_TAG: Final = 16
@@ -47,7 +48,7 @@ Randomness = Callable[[int], bytes]
 
 
 class NoSectorCipher(KiwiliteError):
-    """Sectors cannot be encrypted or checked here: no such cipher, or not with this key."""
+    """Sectors cannot be encrypted or checked with this key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,9 @@ def sector_cipher(encryption: Encryption, key: bytes) -> SectorCipher:
         )
     if encryption.cipher == "aes-gcm-random":
         return _gcm(encryption, key)
-    if encryption.cipher in ("aes-xts-plain64", "aes-xts-random"):
-        return _xts_hmac(encryption, key)
-    raise NoSectorCipher(
-        f"the cipher {encryption.cipher} is not available outside of the kernel",
-        hint="use aes-xts-plain64 with hmac-sha256, or aes-gcm-random with aead",
-    )
+    if encryption.cipher == AEGIS:
+        return _aegis(encryption, key)
+    return _xts_hmac(encryption, key)
 
 
 def _gcm(encryption: Encryption, key: bytes) -> SectorCipher:
@@ -178,3 +176,38 @@ def _xts_hmac(encryption: Encryption, key: bytes) -> SectorCipher:
         return plain, run(first, data, tags, memoryview(plain))
 
     return SectorCipher(encryption, seal, checked, opened)
+
+
+def _aegis(encryption: Encryption, key: bytes) -> SectorCipher:
+    import numpy as np
+
+    from kiwilite.ondisk import aegis
+
+    size, step, width = encryption.sector_size, encryption.sector_size // UNIT, encryption.tag_bytes
+
+    def additional(first: int, ivs: aegis.Bytes) -> aegis.Bytes:
+        numbers = np.arange(len(ivs), dtype="<u8") * step + first
+        return np.hstack((numbers.view(np.uint8).reshape(-1, 8), ivs))
+
+    def seal(first: int, plain: Buffer, randomness: Randomness) -> tuple[memoryview, bytearray]:
+        rows = np.frombuffer(plain, np.uint8).reshape(-1, size)
+        ivs = np.frombuffer(randomness(len(rows) * encryption.iv_bytes), np.uint8)
+        ivs = ivs.reshape(len(rows), -1)
+        sealed = aegis.encrypted(key, ivs, additional(first, ivs), rows)
+        tags = bytearray(np.hstack((sealed.tags, ivs)).tobytes())
+        return memoryview(sealed.text.tobytes()), tags
+
+    def opened(first: int, data: Buffer, tags: Buffer) -> tuple[bytearray, bytearray]:
+        source, stored = memoryview(data), np.frombuffer(tags, np.uint8).reshape(-1, width)
+        rows = np.frombuffer(data, np.uint8).reshape(-1, size)
+        ivs = stored[:, -encryption.iv_bytes :]
+        found = aegis.decrypted(key, ivs, additional(first, ivs), rows)
+        plain, states = bytearray(found.text.tobytes()), bytearray(len(rows))
+        wrong = (found.tags != stored[:, : -encryption.iv_bytes]).any(axis=1)
+        for number in map(int, np.flatnonzero(wrong)):
+            at = number * size
+            plain[at : at + size] = bytes(size)
+            states[number] = _why(stored[number].tobytes(), source[at : at + size])
+        return plain, states
+
+    return SectorCipher(encryption, seal, lambda *run: opened(*run)[1], opened)

@@ -17,6 +17,7 @@ from kiwilite.inspect.checked import Scope
 from kiwilite.inspect.findings import Severity
 from kiwilite.inspect.regions import Region, State, state_at
 from kiwilite.inspect.source import opened
+from kiwilite.inspect.verdict import Verdict
 from kiwilite.inspect.verify import Given, Report, verify
 
 pytestmark = pytest.mark.build
@@ -70,7 +71,7 @@ def span(report: Report, offset: int, part: str | None = None) -> int | None:
 
 def test_there_is_nothing_to_say_of_a_good_image(good: Report) -> None:
     assert [f for f in good.findings if f.severity is not Severity.NOTE] == []
-    assert good.is_sound
+    assert good.verdict is Verdict.SOUND
 
 
 def test_every_byte_of_a_good_image_is_checked_or_unallocated(built: Built, good: Report) -> None:
@@ -97,7 +98,7 @@ def misplaced(built: Built, scoped: bool) -> Iterator[str]:
 def test_every_chosen_fault_is_found_and_placed(built: Built) -> None:
     assert len(verify_faults.faults(built)) >= 30
     assert not list(misplaced(built, scoped=True))
-    assert checked(built.raw).is_sound  # all of them are undone
+    assert checked(built.raw).verdict is Verdict.SOUND  # all of them are undone
 
 
 @pytest.mark.soak

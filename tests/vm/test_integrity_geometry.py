@@ -30,6 +30,8 @@ KINDS = [
     encryption("aes-xts-plain64", "hmac-sha256", 4096),
     encryption("aes-xts-plain64", "hmac-sha256", 512),
     encryption("aes-xts-random", "hmac-sha256", 4096),
+    encryption("aegis128-random", "aead", 4096),
+    encryption("aegis128-random", "aead", 512),
 ]
 SIZES_EACH = 3
 

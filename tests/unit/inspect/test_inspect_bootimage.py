@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 
 from kiwilite.boot import initrd, uki
-from kiwilite.boot.policy import Policy, VerityDevice
+from kiwilite.boot.policy import Policy, VerityDevice, Volume
 from kiwilite.inspect.bootimage import BootImage, EfiFile, boot_image, check_pe, check_policy
 from kiwilite.inspect.findings import Finding, Severity
 from kiwilite.inspect.table import Partition
@@ -39,10 +39,12 @@ def stub() -> bytes:
     return (head + header + bytes(optional) + section).ljust(HEADERS, b"\0") + raw
 
 
-def image(cmdline: str = f"quiet roothash={ROOT_HASH}") -> bytes:
+def image(
+    cmdline: str = f"quiet roothash={ROOT_HASH}", *, volumes: tuple[Volume, ...] = ()
+) -> bytes:
     """A boot image with one profile, whose initrd has a policy."""
     device = VerityDevice("verityRoot", UUID(int=3), ROOT_HASH, 4096, "/", "squashfs")
-    policy = Policy("tiny", "1", (device,), (), (), "reboot")
+    policy = Policy("tiny", "1", (device,), volumes, (), "reboot")
     parts = uki.Uki(
         linux=stub(),
         initrd=initrd.policy_archive(policy, None, epoch=0) + b"\x28\xb5\x2f\xfd compressed",

@@ -119,9 +119,9 @@ def test_a_signed_block_holds_with_the_right_key_only(
     data, record = with_metadata(path, key)
     other = rsa.generate_private_key(65537, 2048)
     with opened(path) as disk:
-        assert check_metadata(disk, data, record, pem(key)).findings == ()
-        (wrong,) = check_metadata(disk, data, record, pem(other)).findings
-        (unchecked,) = check_metadata(disk, data, record, None).findings
+        assert check_metadata(disk, data, data, record, pem(key)).findings == ()
+        (wrong,) = check_metadata(disk, data, data, record, pem(other)).findings
+        (unchecked,) = check_metadata(disk, data, data, record, None).findings
     assert (wrong.severity, unchecked.severity) == (Severity.ERROR, Severity.NOTE)
 
 
@@ -133,7 +133,7 @@ def test_a_flip_in_the_block_is_found(tmp_path: Path, key: rsa.RSAPrivateKey, of
     with opened(path) as disk:
         assert any(
             f.severity is Severity.ERROR
-            for f in check_metadata(disk, data, record, pem(key)).findings
+            for f in check_metadata(disk, data, data, record, pem(key)).findings
         )
 
 
@@ -143,8 +143,8 @@ def test_a_certificate_for_a_block_without_signature_is_an_error(
     path = tmp_path / "disk"
     data, record = with_metadata(path, None)
     with opened(path) as disk:
-        assert check_metadata(disk, data, record, None).findings == ()
-        (found,) = check_metadata(disk, data, record, pem(key)).findings
+        assert check_metadata(disk, data, data, record, None).findings == ()
+        (found,) = check_metadata(disk, data, data, record, pem(key)).findings
     assert "not signed" in found.what
 
 
@@ -153,5 +153,40 @@ def test_a_block_that_says_another_root_hash_is_an_error(tmp_path: Path) -> None
     data, record = with_metadata(path, None)
     with opened(path) as disk:
         changed = replace(record, root_hash="00" * 32)
-        (found,) = check_metadata(disk, data, changed, None).findings
+        (found,) = check_metadata(disk, data, data, changed, None).findings
     assert "for the root hash" in found.what
+
+
+FIELDS = {
+    "data_block_size": (512, "data block size"),
+    "hash_block_size": (1024, "hash block size"),
+    "data_blocks": (DATA // 4096 - 1, "number of data blocks"),
+    "hash_start": (2, "start of the tree"),
+    "algorithm": ("sha512", "algorithm"),
+    "salt": (b"pepper".hex(), "salt"),
+    "filesystem": ("erofs", "file system"),
+}
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("field", [None, *FIELDS])
+def test_what_a_block_says_is_compared_with_the_superblock_wherever_the_tree_stands(
+    tmp_path: Path, field: str | None, apart: bool
+) -> None:
+    path = tmp_path / "disk"
+    data, hashes, record = made(path, apart=apart)
+    start = 1 if apart else DATA // 4096 + 1
+    block = verity_metadata.VerityMetadata(
+        "squashfs", 4096, 4096, DATA // 4096, start, "sha256", record.root_hash, b"salt".hex()
+    )
+    if field is not None:
+        block = replace(block, **{field: FIELDS[field][0]})  # type: ignore[arg-type]
+    with path.open("r+b") as out:
+        out.seek(data.end - 4096)
+        out.write(verity_metadata.pack(block, b""))
+    record = replace(record, metadata_offset=data.size - 4096)
+    with opened(path) as disk:
+        found = check_metadata(disk, data, hashes, record, None).findings
+    words = [] if field is None else [FIELDS[field][1]]
+    assert [f.severity for f in found] == [Severity.ERROR] * len(words)
+    assert all(f"for the {word}," in f.what for f, word in zip(found, words, strict=True))

@@ -6,60 +6,31 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import synthetic_disk
 from synthetic_disk import MIB, flip
-from unclean_xfs import not_unmounted
+from volume_disk import CIPHERS, KEYS, SIZE, START, TOOLS, made
 from written_journal import committed, section_start
 
-from kiwilite.build.luks_volume import Fill, VolumeIdentity, geometry_for, write_volume
+from kiwilite.build.luks_volume import VolumeIdentity, geometry_for, write_volume
+from kiwilite.inspect.allocation import allocation
 from kiwilite.inspect.findings import Severity
-from kiwilite.inspect.regions import State, state_at
+from kiwilite.inspect.look import look
+from kiwilite.inspect.regions import Region, State, state_at
 from kiwilite.inspect.source import opened
+from kiwilite.inspect.verdict import JOURNAL, KEYSLOT, VOLUME, Verdict
 from kiwilite.inspect.verify import Given, Report, verify
 from kiwilite.inspect.volume import Key
-from kiwilite.ondisk.encryption import encryption
 from kiwilite.ondisk.integrity import SECTOR, Geometry
-from kiwilite.ondisk.luks2.kdf import Pbkdf2
 
-TOOLS = ("mkfs.xfs", "mke2fs", "xfs_repair", "cryptsetup")
 pytestmark = pytest.mark.skipif(
     any(shutil.which(t) is None for t in TOOLS), reason=f"{', '.join(TOOLS)} are not all installed"
 )
-
-SIZE = 340 * MIB
-START = 10 * MIB
-CIPHERS = {
-    "xts": encryption("aes-xts-plain64", "hmac-sha256", 4096),
-    "gcm": encryption("aes-gcm-random", "aead", 4096),
-    "gcm-512": encryption("aes-gcm-random", "aead", 512),
-}
-KEYS = [("", b"first", Pbkdf2("sha256", 1000)), ("recovery", b"second\n", Pbkdf2("sha256", 1000))]
-
-
-def made(folder: Path, kind: str, fill: Fill, *, dirty: bool = False) -> tuple[Path, Geometry]:
-    """A disk whose last partition is such a volume, with an XFS in it; `dirty`: not unmounted."""
-    chosen = CIPHERS[kind]
-    geometry = geometry_for(SIZE, chosen, "written")
-    plain, image = folder / "plain", folder / "volume"
-    with plain.open("wb") as out:
-        out.truncate(geometry.provided_bytes)
-    sector = f"size={chosen.sector_size}"
-    command = ["mkfs.xfs", "-q", "-f", "--unsupported", "-l", "size=16m", "-s", sector, str(plain)]
-    subprocess.run(command, check=True, capture_output=True)
-    if dirty:
-        not_unmounted(plain)
-    identity = VolumeIdentity(UUID(int=1), UUID(int=2))
-    write_volume(image, SIZE, plain, chosen, KEYS, identity, fill=fill, journal="written")
-    disk = synthetic_disk.make(folder / "disk", size=SIZE + 11 * MIB, last=b"")
-    with disk.open("r+b") as out, image.open("rb") as volume:
-        out.seek(START)
-        shutil.copyfileobj(volume, out, MIB)
-    return disk, geometry
 
 
 @pytest.fixture(scope="module", params=sorted(CIPHERS))
@@ -104,6 +75,45 @@ def test_without_a_key_it_says_what_was_not_checked(sparse: tuple[Path, Geometry
     assert any("no key is given" in f.what for f in report.findings)
     data = START + geometry.data_sector(8) * SECTOR
     assert state_at(report.regions, data) is State.UNCHECKED
+    assert report.verdict is Verdict.INCOMPLETE
+    remedies = {each.why: each.remedy for each in report.unchecked}
+    assert "--key-file" in remedies[VOLUME]
+    assert "--key-file" in remedies[KEYSLOT]
+
+
+def test_all_keys_leave_open_what_has_no_check_and_nothing_else(
+    sparse: tuple[Path, Geometry],
+) -> None:
+    path, geometry = sparse
+    report = checked(path, b"first", b"second\n")
+    assert report.verdict is Verdict.INCOMPLETE
+    assert [(u.why, u.size) for u in report.unchecked] == [(JOURNAL, geometry.journal_bytes)]
+
+
+def unallocated(regions: tuple[Region, ...]) -> list[tuple[int, int]]:
+    """Ranges of the volume's partition that nobody reads."""
+    rows: list[tuple[int, int]] = []
+    for region in regions:
+        if region.state is State.UNALLOCATED and region.part == "p.lxroot":
+            start = rows.pop()[0] if rows and rows[-1][1] == region.start else region.start
+            rows.append((start, region.end))
+    return rows
+
+
+@pytest.mark.parametrize("journal", ["empty", "with blocks"])
+def test_inspect_and_verify_agree_on_what_is_unallocated_with_a_key_and_without(
+    sparse: tuple[Path, Geometry], journal: str
+) -> None:
+    path, _ = sparse
+    with torn(sparse) if journal == "with blocks" else nullcontext():
+        with opened(path) as disk:
+            declared = allocation(look(disk))
+        with_key, without = checked(path, b"first", b"second\n"), checked(path)
+    assert (declared[0].start, declared[-1].end) == (0, path.stat().st_size)
+    assert all(a.end == b.start for a, b in pairwise(declared))
+    rows = unallocated(declared)
+    assert sum(end - start for start, end in rows) > 100 * MIB
+    assert rows == unallocated(with_key.regions) == unallocated(without.regions)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +243,7 @@ def test_blocks_that_are_whole_in_the_journal_only_are_no_damage(sparse: Volume)
     with torn(sparse) as source:
         report = checked(path, b"first")
     assert wrong(report) == []
-    assert report.is_sound
+    assert report.verdict is Verdict.INCOMPLETE
     (told,) = [f.what for f in report.findings if "pending" in f.what]
     assert "the integrity journal has 2 blocks pending" in told
     in_place = START + geometry.data_sector(BLOCKS[0]) * SECTOR
