@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from kiwilite.description.diagnostics import DescriptionInvalid
 from kiwilite.description.source import Source, failure
-from kiwilite.description.tree import attribute_offsets
+from kiwilite.description.text.tokens import attributes
 
 _Explanation = tuple[int, str, str, str]
 """Offset, code, message, hint."""
@@ -93,7 +93,8 @@ def _undefined_entity(text: bytes, at: int) -> _Explanation:
 
 
 def _unbound_prefix(text: bytes, at: int) -> _Explanation:
-    names = [(_written_name(text, at + 1), at), *attribute_offsets(text, at)]
+    names = [(_written_name(text, at + 1), at)]
+    names += [(a.name, a.start) for a in attributes(text, at)]
     end = names[-1][1] + len(names[-1][0]) + 1
     prefix, offset = names[0][0].partition(":")[0], at
     for name, place in names:
@@ -158,11 +159,16 @@ def _invalid_token(text: bytes, at: int) -> _Explanation:
 
 def _unclosed_quote(text: bytes, tag: int, at: int) -> _Explanation | None:
     """A value in the tag that runs on to the quote of the next one, or has no end at all."""
-    for name, offset in attribute_offsets(text[:at] + b"\"'", tag):
-        value = _VALUE.match(text, offset + len(name.encode()), at)
+    for attribute in attributes(text[:at] + b"\"'", tag):
+        value = _VALUE.match(text, attribute.start + len(attribute.name.encode()), at)
         if value and (_RUNS_ON.search(value[2]) if value[3] else b"\n" in value[2]):
-            message = f"the value of `{name}` has no closing quote"
-            return offset, "KL0007", message, f"end it with {value[1].decode()} on its line"
+            message = f"the value of `{attribute.name}` has no closing quote"
+            return (
+                attribute.start,
+                "KL0007",
+                message,
+                f"end it with {value[1].decode()} on its line",
+            )
     return None
 
 
