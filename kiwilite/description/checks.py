@@ -107,12 +107,15 @@ def check_bootstrap(sections: Sequence[Node]) -> Iterator[Diagnostic]:
             yield Diagnostic(span, "error", "KL0505", message)
 
 
+KIWI_MODULES = frozenset(("dracut-kiwi-overlay", "kiwi-dracut-overlay"))
+"""What KIWI needs for an overlay; a description with it is right, but for another tool."""
+
+
 def check_initrd_packages(appliance: Appliance, image_type: Node) -> Iterator[Diagnostic]:
     """Packages whose files the boot is made of, and that no section lists.
 
-    Each is reported where `image_type` asks for what needs it.
-
-    A bootstrap archive may bring them along, so with one it is just a warning.
+    Each is reported where `image_type` asks for what needs it. A bootstrap archive may
+    bring them along, so with one it is just a warning.
     """
     overlay = appliance.type.overlay
     if overlay is None:
@@ -124,7 +127,7 @@ def check_initrd_packages(appliance: Appliance, image_type: Node) -> Iterator[Di
             yield Diagnostic(
                 span,
                 "error" if certain else "warning",
-                "KL0501",
+                "KL0501" if listed.isdisjoint(KIWI_MODULES) else "KL0906",
                 f"no package `{package}` is installed, which is needed for {purpose}",
                 f'add <package name="{package}"/>'
                 + ("" if certain else ", unless the bootstrap archive has it"),

@@ -93,4 +93,7 @@ TITLES: Final[dict[str, str]] = {
     "KL0903": "a script that kiwilite does not run",
     "KL0904": "a word of the kernel command line without effect",
     "KL0905": "a setting of kiwi.yml, which is not read",
+    "KL0906": "a package that kiwilite needs where KIWI has another",
+    "KL0907": "an attribute of an older schemaversion that has no successor",
+    "KL0908": "a part of KIWI's initrd, in place of which kiwilite has its own",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,25 @@ def check_hooks(place: Span, trees: tuple[Path, ...]) -> Iterator[Diagnostic]:
         for hook in TREE_HOOKS:
             if os.path.lexists(tree / hook.pattern):
                 yield _report(hook, f"{tree.name}/{hook.pattern}", place)
+
+
+_KIWI_MODULE: Final = re.compile(rb"\bkiwi-(dump|dump-reboot|lib|live|overlay|repart|verity)\b")
+_LOOKED_AT: Final = 64 * 1024
+
+
+def check_dracut(configuration: tuple[Path, ...]) -> Iterator[Diagnostic]:
+    """KIWI's dracut modules, asked for by the folders with files for dracut.conf.d."""
+    for file in (file for folder in configuration for file in sorted(folder.glob("*.conf"))):
+        if not file.is_file():
+            continue
+        with file.open("rb") as stream:
+            text = stream.read(_LOOKED_AT)
+        for found in _KIWI_MODULE.finditer(text):
+            at = found.start()
+            place = Span(file, text.count(b"\n", 0, at) + 1, at - text.rfind(b"\n", 0, at))
+            message = f"{found[0].decode()} is a dracut module of KIWI's, and not in the image"
+            hint = "leave it out: kiwilite adds its own module"
+            yield Diagnostic(place, "warning", "KL0908", message, hint)
 
 
 def _report(hook: Hook, name: str, place: Span) -> Diagnostic:

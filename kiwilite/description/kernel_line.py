@@ -13,7 +13,7 @@ from kiwilite.description.tree import Node
 _DEVICE_WORDS: Final = ("root=overlay:", "verityroot=", "rd.root.overlay.write=")
 """KIWI's words for devices: the boot compares them with the policy's."""
 
-_MEANINGS: Final = (
+MEANINGS: Final = (
     ("usrhash=", "the root is verified as a whole"),
     ("root=", "the image's policy names the root"),
     ("rootfstype=", "the root is a verified squashfs"),
@@ -24,6 +24,7 @@ _MEANINGS: Final = (
     ("rd.systemd.", "there is no systemd in the initrd"),
     ("systemd.verity", "there is no systemd in the initrd"),
 )
+"""What a word begins with, and why it has no effect."""
 
 
 def check_kernel_line(image_type: Node) -> Iterator[Diagnostic]:
@@ -37,7 +38,7 @@ def check_kernel_line(image_type: Node) -> Iterator[Diagnostic]:
             hint = "leave it out: the build knows the root hash, and writes it there"
             yield fault(image_type, "kernelcmdline", "KL0904", message, hint)
             continue
-        reason = next((why for start, why in _MEANINGS if word.startswith(start)), None)
+        reason = next((why for start, why in MEANINGS if word.startswith(start)), None)
         if reason is None and word.startswith("rd.") and not dracut:
             reason = "it is for dracut's initrd"
         if reason is not None:

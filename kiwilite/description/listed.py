@@ -10,6 +10,9 @@ from kiwilite.description.profiles import matches
 from kiwilite.description.tree import Node
 
 _GENERAL: Final = ("bootstrap", "image", "delete", "uninstall")
+KIWI_PACKAGES: Final = ("dracut-kiwi-", "kiwi-dracut-")
+"""What the packages with KIWI's own dracut modules are called."""
+
 _CONTAINERS: Final = {"systemfiles": ("docker", "oci")}
 """Kinds of sections that belong to other image types than their name says."""
 
@@ -33,6 +36,8 @@ def check_packages(root: Node, sections: Sequence[Node], arch: str) -> Iterator[
                 installed[name] = node
             elif kind != "bootstrap":
                 removed.append((kind, node))
+            if kind in ("bootstrap", "image") and name.startswith(KIWI_PACKAGES):
+                yield _of_kiwi(name, node)
     for kind, node in removed:
         name = node.get("name") or ""
         if name in installed:
@@ -48,6 +53,12 @@ def _relative(node: Node, seen_from: Node) -> str:
 def _again(name: str, node: Node, first: Node) -> Diagnostic:
     message = f"the package `{name}` is listed already, at {_relative(first, node)}"
     return Diagnostic(node.attribute_span("name"), "note", "KL0508", message, "once is enough")
+
+
+def _of_kiwi(name: str, node: Node) -> Diagnostic:
+    message = f"the package `{name}` is for KIWI's initrd, and its hook has nothing to do here"
+    place = node.attribute_span("name")
+    return Diagnostic(place, "warning", "KL0908", message, "leave it out: kiwilite brings its own")
 
 
 def _contradiction(name: str, kind: str, node: Node, first: Node) -> Diagnostic:

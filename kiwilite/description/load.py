@@ -11,6 +11,7 @@ from pathlib import Path
 from kiwilite.description import checks, hooks, luks, room, storage, switches, table, verity
 from kiwilite.description.choose import Chosen, choose
 from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
+from kiwilite.description.dropped import check_dropped
 from kiwilite.description.find import description_file
 from kiwilite.description.include import resolve_includes
 from kiwilite.description.model import Appliance
@@ -72,6 +73,8 @@ def load(
             appliance = resolve(root, document.version, selection, chosen)
             problems += room.check_room(appliance.type, chosen.type, appliance.overlay_trees)
             problems += hooks.check_hooks(root.span, appliance.overlay_trees)
+            if appliance.type.initrd_system == "dracut":
+                problems += hooks.check_dracut(appliance.dracut_configuration)
             problems += checks.check_initrd_packages(appliance, chosen.type)
     found = _in_order(root.file, problems)
     if appliance is None or any(p.severity == "error" for p in found):
@@ -88,9 +91,11 @@ def read(path: Path) -> Document:
     file = description_file(path) if path.is_dir() else path
     root, problems = resolve_includes(parse(read_source(file)))
     version = root.get("schemaversion") or ""
+    written = root
     root, unreadable = upgrade(root)
     if unreadable:
         raise DescriptionInvalid([*problems, *unreadable])
+    problems += islice(check_dropped(written, root), MOST)
     fits = is_valid(root)
     if not fits:
         problems += _explanation(root)

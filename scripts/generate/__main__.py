@@ -9,9 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from compatibility import compatibility
+
 ROOT = Path(__file__).resolve().parents[2]
 
-GENERATORS: tuple[Callable[[], dict[str, str]], ...] = ()
+GENERATORS: tuple[Callable[[], dict[str, str]], ...] = (compatibility,)
 """Each gives file contents by path, relative to the project."""
 
 

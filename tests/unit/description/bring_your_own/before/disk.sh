@@ -1,0 +1,2 @@
+#!/bin/bash
+touch /etc/on-the-disk
