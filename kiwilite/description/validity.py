@@ -12,8 +12,8 @@ from typing import Final
 
 from kiwilite.description.diagnostics import Diagnostic
 
-NOT_BUILT: Final = frozenset(("KL0901", "KL0903"))
-"""Codes of what is valid, and an error to a build only."""
+NOT_BUILT: Final = "KL09"
+"""What the codes begin with of what is valid, and an error to a build only."""
 
 DEMANDS: Final = frozenset(("KL0407", "KL0408", "KL0409", "KL0418", "KL0501", "KL0502"))
 """Codes of what kiwilite demands of descriptions that it builds, and others do not."""
@@ -25,9 +25,13 @@ def as_to_validity(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     kiwilite's demands are errors where nothing else keeps it from building; a description
     that is for another builder need not meet them.
     """
-    foreign = any(d.code in NOT_BUILT and d.severity == "error" for d in found)
-    lenient = NOT_BUILT | DEMANDS if foreign else NOT_BUILT
-    return [
-        replace(d, severity="warning") if d.severity == "error" and d.code in lenient else d
-        for d in found
-    ]
+    foreign = any(d.severity == "error" and d.code.startswith(NOT_BUILT) for d in found)
+    return [_as_warning(d) if _is_lenient(d, foreign=foreign) else d for d in found]
+
+
+def _is_lenient(diagnostic: Diagnostic, *, foreign: bool) -> bool:
+    return diagnostic.code.startswith(NOT_BUILT) or (foreign and diagnostic.code in DEMANDS)
+
+
+def _as_warning(diagnostic: Diagnostic) -> Diagnostic:
+    return replace(diagnostic, severity="warning") if diagnostic.severity == "error" else diagnostic
