@@ -57,6 +57,12 @@ def explain(root: Node) -> list[Diagnostic]:
     return found
 
 
+def is_sound(node: Node) -> bool:
+    """Whether there is no grammar mistake at and below `node`, an element of the vocabulary."""
+    words = vocabulary()
+    return next(_element(node, words.elements[node.name], words), None) is None
+
+
 def in_the_words_of_others(root: Node) -> list[Diagnostic]:
     """What xmlschema, else libxml2, says of a tree whose fault `explain` does not see."""
     try:

@@ -62,16 +62,19 @@ def load(
     chosen, unclear = choose(root, selection, type_name)
     if not document.fits:  # what seems missing, or twice there, follows from the grammar's faults
         unclear = []
-    problems = [*document.problems, *problems, *unclear]
+    later = [*problems, *unclear]
     appliance: Appliance | None = None
     if chosen.type is not None:
-        problems += _check_nodes(root, selection, chosen, chosen.type)
+        later += _check_nodes(root, selection, chosen, chosen.type)
+        if document.fits or _is_sound(chosen.type):
+            later += islice(_check_storage(chosen.type, selection.arch), MOST)
         if document.fits:
-            problems += _support(root, selection, chosen.type)
+            later += _support(root, selection, chosen.type)
         if document.fits and "version" in chosen.values:
             appliance = resolve(root, document.version, selection, chosen)
-            problems += storage.check_overlay_room(appliance.type)
-            problems += checks.check_initrd_packages(appliance, chosen.type)
+            later += storage.check_overlay_room(appliance.type)
+            later += checks.check_initrd_packages(appliance, chosen.type)
+    problems = [*document.problems, *_elsewhere(later, document.problems)]
     found = _in_order(root.file, problems)
     if appliance is None or any(p.severity == "error" for p in found):
         raise DescriptionInvalid(found)
@@ -115,15 +118,24 @@ def _explanation(root: Node) -> list[Diagnostic]:
     return explain.explain(root) or explain.in_the_words_of_others(root)
 
 
+def _is_sound(image_type: Node) -> bool:
+    from kiwilite.description import explain
+
+    return explain.is_sound(image_type)
+
+
+def _elsewhere(later: Iterable[Diagnostic], first: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Those of `later` that do not follow from an error which stands at the same place."""
+    taken = {problem.span for problem in first if problem.severity == "error"}
+    return [problem for problem in later if problem.span not in taken]
+
+
 def _check_nodes(
     root: Node, selection: Selection, chosen: Chosen, image_type: Node
 ) -> list[Diagnostic]:
     image = image_type.get("image") or ""
     sections = list(packages_sections(root, selection, image))
-    problems = [
-        *islice(checks.check_selection(root, selection, image_type, sections), MOST),
-        *islice(_check_storage(image_type, selection.arch), MOST),
-    ]
+    problems = list(islice(checks.check_selection(root, selection, image_type, sections), MOST))
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
     return problems
