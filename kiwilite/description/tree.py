@@ -44,13 +44,28 @@ class Node:
 
     def attribute_span(self, name: str) -> Span:
         """Where attribute `name` begins, or the start tag if it has none of that name."""
+        found = self._written(name)
+        return self.source.span(found[1]) if found else self.span
+
+    def written(self, name: str) -> str:
+        """Attribute `name` as it is written, with its prefix or by its older name."""
+        found = self._written(name)
+        return found[0] if found else name.rpartition("}")[2]
+
+    def _written(self, name: str) -> tuple[str, int] | None:
+        """Name as written and byte offset of attribute `name`."""
         written = self.renamed.get(name, name)
         local = written.rpartition("}")[2]
         prefixed = written.startswith("{")
         for found, offset in attribute_offsets(self.source.text, self.offset):
-            if found == written or (prefixed and found.rpartition(":")[2] == local):
-                return self.source.span(offset)
-        return self.span
+            if found == written or (prefixed and found.endswith(f":{local}")):
+                return found, offset
+        return None
+
+    def written_name(self) -> str:
+        """Its name as it is written, with its prefix."""
+        tag = _TAG_NAME.match(self.source.text, self.offset)
+        return tag[0][1:].decode("utf-8", "replace") if tag else self.name.rpartition("}")[2]
 
     def get(self, name: str) -> str | None:
         """Value of attribute `name` without surrounding white space, or None."""

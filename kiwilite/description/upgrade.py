@@ -61,16 +61,15 @@ def _snapper(node: Node) -> Node:
 
 
 def _consoles(node: Node) -> Node:
-    """`console="out in"` becomes two attributes; a single word is the output."""
+    """`console="out in in"` becomes two attributes: the first word, and the others."""
     console = node.attributes.get("console")
     if console is None:
         return node
-    words = console.split()
+    output, _, rest_of_it = console.partition(" ")
     rest = dict(_without(node, "console").attributes)
-    if words:
-        rest["output_console"] = words[0]
-    if len(words) > 1:
-        rest["input_console"] = words[1]
+    rest["output_console"] = output
+    if rest_of_it:
+        rest["input_console"] = rest_of_it
     return _with(node, rest, output_console="console", input_console="console")
 
 
