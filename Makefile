@@ -64,9 +64,10 @@ accept-main: setup ## a line of evidence for every claim of the reference image
 accept-storage: setup ## a line of evidence for every claim of the storage stack (hours)
 	$(BIN)/python tests/accept/storage.py
 
-benchmark: setup ## builds, encrypted volumes, and what they cost at run time, measured
+benchmark: setup ## builds, encrypted volumes, verify, and cost at run time, measured
 	$(BIN)/python benchmarks/build_speed.py
 	$(BIN)/python benchmarks/volume_speed.py
+	$(BIN)/python benchmarks/verify_speed.py
 	$(BIN)/python benchmarks/runtime_cost.py
 
 ## Work on kiwilite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from kiwilite.inspect.checked import Checked, Scope, joined, runs, spread
@@ -17,6 +18,8 @@ from kiwilite.trust import rsa_pss
 
 BY: Final = "dm-verity"
 _BATCH: Final = 16 << 20
+_READ: Final = 256 << 10
+"""Read at a time: what was read is hashed while the processor's cache still has it."""
 _ANEW: Final = "build or flash the image anew: the kernel refuses to read these blocks"
 
 
@@ -172,13 +175,18 @@ def _check_data(
 def _bad_blocks(job: _Batch) -> list[int]:
     """Numbers of the blocks of a batch that do not have their digest."""
     size = job.superblock.data_block_size
-    digest = verity.digester(job.superblock)
-    raw = memoryview(job.disk.read(job.start + job.first * size, len(job.digests) * size))
-    return [
-        job.first + n
-        for n, wanted in enumerate(job.digests)
-        if digest(raw[n * size : (n + 1) * size]) != wanted
-    ]
+    step = max(1, _READ // size)
+    bad: list[int] = []
+    for first in range(0, len(job.digests), step):
+        wanted = job.digests[first : first + step]
+        start = job.start + (job.first + first) * size
+        found = verity.block_digests(
+            job.superblock, memoryview(job.disk.read(start, len(wanted) * size))
+        )
+        if tuple(found) != wanted:
+            pairs = zip_longest(found, wanted)  # an image that was cut has fewer
+            bad += [job.first + first + n for n, (one, other) in enumerate(pairs) if one != other]
+    return bad
 
 
 def _claims(data: Partition, tree: _Tree, jobs: list[_Batch]) -> Iterator[Region]:

@@ -44,7 +44,11 @@ def image(
 ) -> bytes:
     """A boot image with one profile, whose initrd has a policy."""
     device = VerityDevice("verityRoot", UUID(int=3), ROOT_HASH, 4096, "/", "squashfs")
-    policy = Policy("tiny", "1", (device,), volumes, (), "reboot")
+    return with_policy(Policy("tiny", "1", (device,), volumes, (), "reboot"), cmdline)
+
+
+def with_policy(policy: Policy, cmdline: str) -> bytes:
+    """A boot image with one profile and this policy; the kernel in it is none."""
     parts = uki.Uki(
         linux=stub(),
         initrd=initrd.policy_archive(policy, None, epoch=0) + b"\x28\xb5\x2f\xfd compressed",
