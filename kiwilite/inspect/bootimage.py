@@ -156,6 +156,10 @@ def check_pe(file: EfiFile) -> Iterator[Finding]:
         sections = list(_raw_sections(file.raw))
         stored, wanted = pe.stored_checksum(file.raw), pe.checksum(file.raw)
         signers = authenticode.verify(file.raw)
+    except authenticode.UnknownSignature as problem:
+        what = f"{file.path} is signed, which cannot be checked here: {problem.message}"
+        yield note(file.place(), what, "sbverify, or the firmware, may know how")
+        signers = ()
     except authenticode.BadAuthenticode as problem:
         yield error(file.place(), f"{file.path}: {problem.message}", _REBUILD)
         return

@@ -15,6 +15,7 @@ from kiwilite.boot.policy import Policy, VerityDevice, Volume
 from kiwilite.inspect.bootimage import BootImage, EfiFile, boot_image, check_pe, check_policy
 from kiwilite.inspect.findings import Finding, Severity
 from kiwilite.inspect.table import Partition
+from kiwilite.trust import authenticode
 
 ROOT_HASH = "ab" * 32
 HEADERS = 2048
@@ -139,3 +140,13 @@ def test_a_signed_image_tells_who_signed_and_a_change_is_found(tmp_path: Path) -
     changed = signed.read_bytes().replace(b"quiet", b"loudy")
     (finding,) = loud(list(check_pe(file(changed))))
     assert "it was changed" in finding.what
+
+
+def test_a_signature_of_an_unknown_kind_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: bytes) -> tuple[authenticode.Signer, ...]:
+        raise authenticode.UnknownSignature("the signer's key is of the kind Ed448")
+
+    monkeypatch.setattr(authenticode, "verify", unknown)
+    (finding,) = check_pe(file(image()))
+    assert finding.severity is Severity.NOTE
+    assert "cannot be checked here" in finding.what
