@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import zip_longest
 from typing import Final, NamedTuple
 
 from kiwilite.inspect.checked import Checked, Scope, joined, runs, spread
@@ -176,16 +175,14 @@ def _bad_blocks(job: _Batch) -> list[int]:
     """Numbers of the blocks of a batch that do not have their digest."""
     size = job.superblock.data_block_size
     step = max(1, _READ // size)
+    digest = verity.digester(job.superblock)
     bad: list[int] = []
-    for first in range(0, len(job.digests), step):
-        wanted = job.digests[first : first + step]
-        start = job.start + (job.first + first) * size
-        found = verity.block_digests(
-            job.superblock, memoryview(job.disk.read(start, len(wanted) * size))
-        )
-        if tuple(found) != wanted:
-            pairs = zip_longest(found, wanted)  # an image that was cut has fewer
-            bad += [job.first + first + n for n, (one, other) in enumerate(pairs) if one != other]
+    for first in range(job.first, job.first + len(job.digests), step):
+        wanted = job.digests[first - job.first : first - job.first + step]
+        raw = memoryview(job.disk.read(job.start + first * size, len(wanted) * size))
+        found = (digest(raw[at : at + size]) for at in range(0, len(wanted) * size, size))
+        pairs = enumerate(zip(found, wanted, strict=True), first)
+        bad += [number for number, (one, other) in pairs if one != other]
     return bad
 
 

@@ -190,18 +190,6 @@ class _Digester:
         return h.digest()
 
 
-def block_digests(superblock: VeritySuperblock, data: memoryview) -> list[bytes]:
-    """The digest of each data block in `data`, which is whole blocks."""
-    size = superblock.data_block_size
-    begin = hashlib.new(_ALGORITHMS[superblock.algorithm], superblock.salt).copy
-    found = []
-    for at in range(0, len(data), size):
-        h = begin()
-        h.update(data[at : at + size])
-        found.append(h.digest())
-    return found
-
-
 def digester(superblock: VeritySuperblock) -> Callable[[bytes | memoryview], bytes]:
     """The function that gives the digest of a data block or hash block."""
     return _Digester(superblock)
