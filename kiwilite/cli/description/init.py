@@ -14,6 +14,7 @@ from kiwilite.description.schema import data_directories
 from kiwilite.description.skeleton import SkeletonFile, fault_of_name, skeleton
 from kiwilite.errors import UsageError
 
+
 def init(found: dict[str, Any]) -> int:
     """Write the skeleton of a description into a new folder; say what to do with it."""
     name: str = found["NAME"]
