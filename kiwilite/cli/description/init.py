@@ -14,15 +14,9 @@ from kiwilite.description.schema import data_directories
 from kiwilite.description.skeleton import SkeletonFile, fault_of_name, skeleton
 from kiwilite.errors import UsageError
 
-NOT_HERE = ("--profile", "--type", "--arch", "--format", "--check")
-"""Options of the other commands."""
-
 
 def init(found: dict[str, Any]) -> int:
     """Write the skeleton of a description into a new folder; say what to do with it."""
-    for option in NOT_HERE:
-        if found[option]:
-            raise UsageError(f"`init` has no {option}", hint="kiwilite description --help")
     name: str = found["NAME"]
     fault = fault_of_name(name)
     if fault is not None:

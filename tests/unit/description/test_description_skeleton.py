@@ -212,3 +212,9 @@ def test_it_says_what_to_do_next(
     editors = re.search(r"are in (.*)$", said, re.MULTILINE)
     assert editors
     assert (Path(editors[1]) / "emacs/kiwilite.el").is_file()
+
+
+def test_the_help_of_the_group_fits_eighty_columns() -> None:
+    from kiwilite.cli.description import USAGE
+
+    assert max(map(len, USAGE.splitlines())) <= 80

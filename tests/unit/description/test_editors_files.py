@@ -46,8 +46,10 @@ def kiosk(tmp_path: Path) -> Path:
     """A description just begun; its path has a space in it."""
     folder = tmp_path / "my kiosk"
     for file in skeleton("kiosk"):
-        (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file.path).write_text(file.text)
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+        path.chmod(0o755 if file.executable else 0o644)
     return folder / "appliance.kiwi"
 
 
