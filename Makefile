@@ -64,9 +64,10 @@ accept-main: setup ## a line of evidence for every claim of the reference image
 accept-storage: setup ## a line of evidence for every claim of the storage stack (hours)
 	$(BIN)/python tests/accept/storage.py
 
-benchmark: setup ## builds, volumes and their cost at run time, checks, suggestions
+benchmark: setup ## builds, volumes, verify, cost at run time, checks, suggestions, measured
 	$(BIN)/python benchmarks/build_speed.py
 	$(BIN)/python benchmarks/volume_speed.py
+	$(BIN)/python benchmarks/verify_speed.py
 	$(BIN)/python benchmarks/runtime_cost.py
 	$(BIN)/python benchmarks/check_speed.py
 	$(BIN)/python benchmarks/suggestions.py

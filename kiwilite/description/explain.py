@@ -42,12 +42,16 @@ def explain(root: Node) -> list[Diagnostic]:
     form = words.elements[words.root]
     if root.name == form.name:
         return list(islice(_element(root, form, words), MOST))
+    if root.name.endswith(f"}}{form.name}"):
+        message = f"`<{_shown(root)}>` stands in a namespace, where a description has none"
+        span, hint = root.attribute_span("xmlns"), "remove its `xmlns=` or its prefix"
+        return [Diagnostic(span, "error", "KL0101", message, hint)]
     found = [
         Diagnostic(
             root.span,
             "error",
             "KL0101",
-            f"a description is an `<{form.name}>`, not a `<{_shown(root.name)}>`",
+            f"a description is an `<{form.name}>`, not a `<{_shown(root)}>`",
             suggest.hint(root.name, [form.name], "`<{}>`")
             or f'begin it with `<{form.name} schemaversion="{CURRENT}" name="…">`',
         )
@@ -55,6 +59,12 @@ def explain(root: Node) -> list[Diagnostic]:
     if suggest.nearest(root.name, [form.name]):
         found.extend(islice(_element(root, form, words), MOST))
     return found
+
+
+def is_sound(node: Node) -> bool:
+    """Whether there is no grammar mistake at and below `node`, an element of the vocabulary."""
+    words = vocabulary()
+    return next(_element(node, words.elements[node.name], words), None) is None
 
 
 def in_the_words_of_others(root: Node) -> list[Diagnostic]:
@@ -82,7 +92,7 @@ def _attributes(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Di
         if known is None:
             free = [a for a in form.attributes if a not in node.attributes]
             meant.add(suggest.nearest(name, free))
-            message = f"`<{node.name}>` has no attribute `{_shown(name)}`"
+            message = f"`<{node.name}>` has no attribute `{_shorter(node.written(name))}`"
             hint = hints.for_attribute(node, name, form, words)
             yield Diagnostic(node.attribute_span(name), "error", "KL0102", message, hint)
         elif not known.value.allows(value):
@@ -116,9 +126,9 @@ def _alternatives(
         yield Diagnostic(node.span, "error", "KL0103", message, "one of the two, not both")
 
 
-def _shown(name: str) -> str:
-    """A name without its namespace."""
-    return _shorter(name.rpartition("}")[2])
+def _shown(node: Node) -> str:
+    """The name of an element as it is written."""
+    return _shorter(node.written_name())
 
 
 def _shorter(text: str) -> str:
@@ -169,6 +179,7 @@ def _children(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diag
     for child in node.children:
         if form.foreign and child.name.startswith("{"):
             seen.setdefault("", []).append(child)
+            yield from _foreign(child)
             continue
         known = words.child(form, child.name)
         if known is not None:
@@ -180,7 +191,7 @@ def _children(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diag
             known = words.child(form, name) if name else words.elements.get(child.name)
         if known is not None:
             yield from _element(child, known, words)
-    if form.foreign and "" not in seen:
+    if form.foreign and not node.children:
         message = f"`<{node.name}>` needs an element of another namespace"
         hint = "write one, with an `xmlns:` for its prefix, or remove the element"
         yield Diagnostic(node.span, "error", "KL0104", message, hint)
@@ -193,6 +204,15 @@ def _children(node: Node, form: ElementForm, words: Vocabulary) -> Iterator[Diag
         if limits.most is not None:
             for extra in present[limits.most :]:
                 yield _too_many(extra, present[0], node, form)
+
+
+def _foreign(node: Node) -> Iterator[Diagnostic]:
+    """Below an element of another namespace all elements have one."""
+    for inner in node.walk():
+        if not inner.name.startswith("{"):
+            message = f"`<{_shown(inner)}>` has no namespace, and stands in data of another tool"
+            hint = f"write it with the prefix of `<{_shown(node)}>`"
+            yield Diagnostic(inner.span, "error", "KL0101", message, hint)
 
 
 def _misspelt(child: Node, form: ElementForm, words: Vocabulary) -> str | None:
@@ -210,7 +230,7 @@ def _misspelt(child: Node, form: ElementForm, words: Vocabulary) -> str | None:
 def _unknown_element(
     child: Node, parent: Node, form: ElementForm, words: Vocabulary, meant: str | None
 ) -> Diagnostic:
-    message = f"`<{parent.name}>` has no child `<{_shown(child.name)}>`"
+    message = f"`<{parent.name}>` has no child `<{_shown(child)}>`"
     hint = f"did you mean `<{meant}>`?" if meant else hints.for_element(child, form, words)
     return Diagnostic(child.span, "error", "KL0101", message, hint)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
 from kiwilite.description.reader import parse
 from kiwilite.description.source import read_source
 from kiwilite.description.tree import Node
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 
 MAX_FILES = 64
 """Files one description may be made of."""
@@ -51,7 +54,7 @@ def _included(
     """The nodes that stand for `include`."""
     here = include.attribute_span("from")
     address = include.get("from") or ""
-    target = local_path(address, include.file.parent)
+    target = _target(address, include.file.parent)
     if target is None:
         message = f"`{address}` is not an address that can be included"
         hint = "write file://PATH or this://PATH, relative to this file"
@@ -78,6 +81,15 @@ def _included(
         problems.append(Diagnostic(root.span, "error", "KL0011", message))
         return ()
     return _splice(root, (*chain, identity), problems, budget)
+
+
+def _target(address: str, directory: Path) -> Path | None:
+    """The file that `address` means, which may also be a plain path, as KIWI has it."""
+    found = local_path(address, directory)
+    path = address.removeprefix("file:")
+    if found is not None or not path or _SCHEME.match(path) or "\0" in path:
+        return found
+    return directory / path
 
 
 def is_file(path: Path) -> bool:

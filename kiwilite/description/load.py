@@ -98,19 +98,22 @@ def examine_document(
     chosen, unclear = choose(root, selection, type_name)
     if not document.fits:  # what seems missing, or twice there, follows from the grammar's faults
         unclear = []
-    problems = [*document.problems, *problems, *unclear]
+    later = [*problems, *unclear]
     appliance: Appliance | None = None
     if chosen.type is not None:
-        problems += _check_nodes(root, selection, chosen, chosen.type)
+        later += _check_nodes(root, selection, chosen, chosen.type)
+        if document.fits or _is_sound(chosen.type):
+            later += islice(_check_storage(chosen.type, root.file.parent, selection.arch), MOST)
         if document.fits:
-            problems += _support(root, selection, chosen.type)
+            later += _support(root, selection, chosen.type)
         if document.fits and "version" in chosen.values:
             appliance = resolve(root, document.version, selection, chosen)
-            problems += room.check_room(appliance.type, chosen.type, appliance.overlay_trees)
-            problems += hooks.check_hooks(root.span, appliance.overlay_trees)
+            later += room.check_room(appliance.type, chosen.type, appliance.overlay_trees)
+            later += hooks.check_hooks(root.span, appliance.overlay_trees)
             if appliance.type.initrd_system == "dracut":
-                problems += hooks.check_dracut(appliance.dracut_configuration)
-            problems += checks.check_initrd_packages(appliance, chosen.type)
+                later += hooks.check_dracut(appliance.dracut_configuration)
+            later += checks.check_initrd_packages(appliance, chosen.type)
+    problems = [*document.problems, *_elsewhere(later, document.problems)]
     return Examined(document, selection, chosen, appliance, in_order(root.file, problems))
 
 
@@ -154,15 +157,24 @@ def _explanation(root: Node) -> list[Diagnostic]:
     return explain.explain(root) or explain.in_the_words_of_others(root)
 
 
+def _is_sound(image_type: Node) -> bool:
+    from kiwilite.description import explain
+
+    return explain.is_sound(image_type)
+
+
+def _elsewhere(later: Iterable[Diagnostic], first: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Those of `later` that do not follow from an error which stands at the same place."""
+    taken = {problem.span for problem in first if problem.severity == "error"}
+    return [problem for problem in later if problem.span not in taken]
+
+
 def _check_nodes(
     root: Node, selection: Selection, chosen: Chosen, image_type: Node
 ) -> list[Diagnostic]:
     image = image_type.get("image") or ""
     sections = list(packages_sections(root, selection, image))
-    problems = [
-        *islice(checks.check_selection(root, selection, image_type, sections), MOST),
-        *islice(_check_storage(image_type, root.file.parent, selection.arch), MOST),
-    ]
+    problems = list(islice(checks.check_selection(root, selection, image_type, sections), MOST))
     if "version" in chosen.values:
         problems += checks.check_version(root, chosen.values["version"])
     return problems

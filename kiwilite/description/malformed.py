@@ -19,6 +19,8 @@ _Explanation = tuple[int, str, str, str]
 """Offset, code, message, hint."""
 
 _NAME: Final = re.compile(rb"[^\s<>/=\"']+")
+_TAG: Final = re.compile(rb"</?[^\s<>/=\"']*")
+_QUOTED: Final = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _ENTITY: Final = re.compile(rb"&([^#;\s<&\"'][^;\s<&\"']*);")
 _PREDEFINED: Final = (b"amp", b"lt", b"gt", b"quot", b"apos")
 _PLAIN_AMPERSAND: Final = re.compile(rb"&[^;\s<&\"']*\Z")
@@ -188,9 +190,12 @@ def _in_tag(text: bytes, at: int, tag: bytes) -> _Explanation:
     if unquoted := _UNQUOTED.search(tag):
         message = "an attribute's value needs quotes"
         hint = f'write {unquoted[1].decode("utf-8", "replace")}="value"'
+    elif here == b"<" and not _outside_quotes(tag):
+        message, hint = "a `<` in the value of an attribute", _ESCAPE
     elif here == b"<":
-        message = "a `<` inside a tag: the tag or an attribute's value before it is not finished"
-        hint = f'close the tag with ">" and the value with its quote; {_ESCAPE}'
+        where = at - len(tag) + len(tag.rstrip())
+        message = f"the tag `{_written_name(tag, 0, _TAG)}` has no `>` at its end"
+        hint = "close it before the next tag begins"
     elif tag.endswith((b'"', b"'")) and here not in (b'"', b"'"):
         message = "white space is missing between two attributes"
         hint = "put a space before it, or remove the quote"
@@ -205,13 +210,18 @@ def _in_tag(text: bytes, at: int, tag: bytes) -> _Explanation:
     return where, "KL0007", message, hint
 
 
+def _outside_quotes(tag: bytes) -> bool:
+    rest = _QUOTED.sub(b"", tag)
+    return b'"' not in rest and b"'" not in rest
+
+
 def _shown(text: bytes, at: int) -> str:
     character = text[at : at + 4].decode("utf-8", "ignore")[:1]
     return character if character.isprintable() else "white space"
 
 
-def _written_name(text: bytes, offset: int) -> str:
-    found = _NAME.match(text, offset)
+def _written_name(text: bytes, offset: int, pattern: re.Pattern[bytes] = _NAME) -> str:
+    found = pattern.match(text, offset)
     return found[0].decode("utf-8", "replace") if found else ""
 
 

@@ -61,6 +61,7 @@ def formatted(file: Path) -> Rewrite:
     from kiwilite.description.text.layout import lay_out
 
     raw, root = _read(file)
+    refuse_lossy(root.source, raw)
     before = root.source.text.decode()
     after = lay_out(root.source.text)
     if len(after.encode()) > MAX_BYTES:
@@ -103,7 +104,12 @@ def _read(file: Path) -> tuple[bytes, Node]:
     raw = read_bytes(file)
     source = decode(file, raw)
     root = parse(source)
-    for sign, limit, what in ((b"\n", MAX_LINES, "lines"), (b"<", MAX_MARKUP, "tags and comments")):
+    limits = (
+        (b"\n", MAX_LINES, "lines"),
+        (b"\r", MAX_LINES, "lines"),
+        (b"<", MAX_MARKUP, "tags and comments"),
+    )
+    for sign, limit, what in limits:
         if source.text.count(sign) > limit:
             message = f"the file has more than {limit} {what}: too many to rewrite it"
             raise failure(source.span(0), "KL0002", message)

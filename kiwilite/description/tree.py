@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kiwilite.description.model import Span
 from kiwilite.description.source import Source
-from kiwilite.description.text.tokens import attributes
+from kiwilite.description.text.tokens import Attribute, attributes, tag_name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,13 +41,27 @@ class Node:
 
     def attribute_span(self, name: str) -> Span:
         """Where attribute `name` begins, or the start tag if it has none of that name."""
+        found = self._written(name)
+        return self.source.span(found.start) if found else self.span
+
+    def written(self, name: str) -> str:
+        """Attribute `name` as it is written, with its prefix or by its older name."""
+        found = self._written(name)
+        return found.name if found else name.rpartition("}")[2]
+
+    def _written(self, name: str) -> Attribute | None:
+        """Attribute `name` in the text."""
         written = self.renamed.get(name, name)
         local = written.rpartition("}")[2]
         prefixed = written.startswith("{")
         for found in attributes(self.source.text, self.offset):
-            if found.name == written or (prefixed and found.name.rpartition(":")[2] == local):
-                return self.source.span(found.start)
-        return self.span
+            if found.name == written or (prefixed and found.name.endswith(f":{local}")):
+                return found
+        return None
+
+    def written_name(self) -> str:
+        """Its name as it is written, with its prefix."""
+        return tag_name(self.source.text, self.offset) or self.name.rpartition("}")[2]
 
     def get(self, name: str) -> str | None:
         """Value of attribute `name` without surrounding white space, or None."""

@@ -66,6 +66,12 @@ def _as_names(tags: str) -> Sequence[str]:
     return (",".join(f":{tag}" for tag in tags.split(",")),)
 
 
+def _consoles(text: str) -> Sequence[str]:
+    """`out in in`: the first word, and the others."""
+    output, _, rest = text.partition(" ")
+    return (output, rest) if rest else (output,)
+
+
 STEPS: Final[tuple[Step, ...]] = (
     AttributeStep("7.5", "containerconfig", "additionaltags", ("additionalnames",), _as_names),
     WordStep("7.6", "packagemanager", "dnf", "dnf4"),
@@ -74,8 +80,7 @@ STEPS: Final[tuple[Step, ...]] = (
     AttributeStep(
         "8.3", "type", "btrfs_root_is_snapshot", names=("btrfs_root_is_snapper_snapshot",)
     ),
-    # "out in"; a single word is the output
-    AttributeStep("8.4", "bootloader", "console", ("output_console", "input_console"), str.split),
+    AttributeStep("8.4", "bootloader", "console", ("output_console", "input_console"), _consoles),
     AttributeStep("8.5", "type", "vga"),
 )
 

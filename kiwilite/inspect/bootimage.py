@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from kiwilite.errors import KiwiliteError
+from kiwilite.inspect.cmdline import ignored
 from kiwilite.inspect.findings import Finding, Place, error, note, warning
 from kiwilite.inspect.policy import BadPolicy, Policy, read_initrd
 from kiwilite.inspect.source import Disk
@@ -17,6 +18,7 @@ from kiwilite.trust import authenticode
 
 _SECTION: Final = struct.Struct("<8sIIIIIIHHI")
 _REBUILD: Final = "build or flash the image anew"
+_OTHERWISE: Final = "take it off the command line, or build an image whose policy has it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,10 @@ def check_pe(file: EfiFile) -> Iterator[Finding]:
         sections = list(_raw_sections(file.raw))
         stored, wanted = pe.stored_checksum(file.raw), pe.checksum(file.raw)
         signers = authenticode.verify(file.raw)
+    except authenticode.UnknownSignature as problem:
+        what = f"{file.path} is signed, which cannot be checked here: {problem.message}"
+        yield note(file.place(), what, "sbverify, or the firmware, may know how")
+        signers = ()
     except authenticode.BadAuthenticode as problem:
         yield error(file.place(), f"{file.path}: {problem.message}", _REBUILD)
         return
@@ -193,8 +199,8 @@ def _raw_sections(raw: bytes) -> Iterator[tuple[str, int, int, int]]:
             yield text, start, start + length, min(size, length)
 
 
-def check_policy(image: BootImage) -> Iterator[Finding]:
-    """What the command lines and the policy say of each other."""
+def check_policy(image: BootImage, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    """What the command lines and the policy say of each other; `partitions` are the disk's."""
     place, path = image.file.place(), image.file.path
     if image.policy is None:
         message = f"{path}: its initrd has no policy that can be read"
@@ -211,6 +217,9 @@ def check_policy(image: BootImage) -> Iterator[Finding]:
                 f" the policy {root.root_hash}",
                 _REBUILD,
             )
+        for words in ignored(profile.cmdline, image.policy, partitions):
+            what = f"{path}: the boot ignores what profile {name} has on its command line: {words}"
+            yield warning(_cmdline_place(image, profile.number), what, _OTHERWISE)
     if image.policy.embedded_keys:
         yield note(
             place,

@@ -11,6 +11,7 @@ from kiwilite.errors import KiwiliteError
 from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
 from kiwilite.ondisk import ext4, fat, gpt, squashfs, verity, xfs
+from kiwilite.ondisk.sparse import any_set
 
 MARK: Final = b"KIWILITE PROVISION "
 MARK_LINE: Final = 512
@@ -147,7 +148,7 @@ def is_zero(disk: Disk, start: int, end: int) -> bool:
 def first_not_zero(disk: Disk, start: int, end: int) -> int | None:
     """Where the first byte stands that is not zero."""
     for at, chunk in disk.chunks(start, end):
-        if chunk.count(0) != len(chunk):
+        if any_set(chunk):
             return at + len(chunk) - len(chunk.lstrip(b"\0"))
     return None
 

@@ -17,6 +17,8 @@ from kiwilite.trust import rsa_pss
 
 BY: Final = "dm-verity"
 _BATCH: Final = 16 << 20
+_READ: Final = 256 << 10
+"""Read at a time: what was read is hashed while the processor's cache still has it."""
 _ANEW: Final = "build or flash the image anew: the kernel refuses to read these blocks"
 
 
@@ -172,13 +174,16 @@ def _check_data(
 def _bad_blocks(job: _Batch) -> list[int]:
     """Numbers of the blocks of a batch that do not have their digest."""
     size = job.superblock.data_block_size
+    step = max(1, _READ // size)
     digest = verity.digester(job.superblock)
-    raw = memoryview(job.disk.read(job.start + job.first * size, len(job.digests) * size))
-    return [
-        job.first + n
-        for n, wanted in enumerate(job.digests)
-        if digest(raw[n * size : (n + 1) * size]) != wanted
-    ]
+    bad: list[int] = []
+    for first in range(job.first, job.first + len(job.digests), step):
+        wanted = job.digests[first - job.first : first - job.first + step]
+        raw = memoryview(job.disk.read(job.start + first * size, len(wanted) * size))
+        found = (digest(raw[at : at + size]) for at in range(0, len(wanted) * size, size))
+        pairs = enumerate(zip(found, wanted, strict=True), first)
+        bad += [number for number, (one, other) in pairs if one != other]
+    return bad
 
 
 def _claims(data: Partition, tree: _Tree, jobs: list[_Batch]) -> Iterator[Region]:

@@ -82,7 +82,7 @@ def look(disk: Disk) -> Seen:
     images: list[BootImage] = []
     for holding in holdings:
         if isinstance(holding.content, FatVolume):
-            found, part = _boot_partition(disk, holding.partition, holding.content)
+            found, part = _boot_partition(disk, table, holding.partition, holding.content)
             images += found
             checked.append(part)
     first = min((p.start for p in table.partitions), default=0)
@@ -93,7 +93,7 @@ def look(disk: Disk) -> Seen:
 
 
 def _boot_partition(
-    disk: Disk, partition: Partition, content: FatVolume
+    disk: Disk, table: Table, partition: Partition, content: FatVolume
 ) -> tuple[list[BootImage], Checked]:
     volume = content.volume
     findings: list[Finding] = [
@@ -111,7 +111,7 @@ def _boot_partition(
             continue  # check_pe has said what is wrong with it
         if image is not None:
             images.append(image)
-            findings += check_policy(image)
+            findings += check_policy(image, table.partitions)
     findings += check_bios_copies(disk, partition, volume, tuple(images))
     return images, Checked(tuple(findings), tuple(claims))
 

@@ -12,6 +12,7 @@ from kiwilite.inspect.findings import Finding, Place, error, note
 from kiwilite.inspect.regions import Region, State
 from kiwilite.inspect.source import Disk
 from kiwilite.ondisk import seal
+from kiwilite.ondisk.sparse import any_set
 
 PART: Final = "seal"
 _BATCH: Final = 128
@@ -128,7 +129,7 @@ def _placed(disk: Disk, part: seal.Part) -> Iterator[Mismatch]:
         yield Mismatch(part.name, part.start, part.end)
         return
     for at, chunk in disk.chunks(part.start, part.end, _SMALL):
-        if chunk.count(0) != len(chunk):
+        if any_set(chunk):
             yield Mismatch(part.name, at, at + len(chunk))
 
 

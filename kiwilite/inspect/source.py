@@ -9,13 +9,15 @@ import re
 import shutil
 import subprocess
 import tempfile
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from kiwilite.errors import HostError, KiwiliteError
-from kiwilite.ondisk.sparse import data_ranges
+from kiwilite.ondisk.sparse import any_set, data_ranges
 
 CHUNK = 1 << 20
 _QCOW2 = b"QFI\xfb"
@@ -44,9 +46,11 @@ class Disk:
     form: str
     """raw, qcow2, split or block device."""
     _open: dict[Path, int] = field(default_factory=dict)
+    _ranges: dict[Path, list[tuple[int, int]]] = field(default_factory=dict)
 
     def close(self) -> None:
         """Close the files; reading opens them again."""
+        self._ranges.clear()
         while self._open:
             os.close(self._open.popitem()[1])
 
@@ -66,9 +70,21 @@ class Disk:
     def data(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Ranges (start, end) that are not holes; what lies between them reads as zeros."""
         for piece in self.pieces:
-            low, high = max(start, piece.start), min(end, piece.start + piece.size)
-            for a, b in data_ranges(self._file(piece), low - piece.start, high - piece.start):
-                yield a + piece.start, b + piece.start
+            ranges = self._data_of(piece)
+            at = bisect_right(ranges, start - piece.start, key=lambda row: row[1])
+            for a, b in islice(ranges, at, None):
+                low, high = max(start, a + piece.start), min(end, b + piece.start)
+                if low >= high:
+                    break
+                yield low, high
+
+    def _data_of(self, piece: Piece) -> list[tuple[int, int]]:
+        """All that is no hole in a piece. Asked for once: each answer may take the kernel a
+        walk through the file's pages.
+        """
+        if piece.path not in self._ranges:
+            self._ranges[piece.path] = list(data_ranges(self._file(piece), 0, piece.size))
+        return self._ranges[piece.path]
 
     def chunks(self, start: int, end: int, size: int = CHUNK) -> Iterator[tuple[int, bytes]]:
         """Offset and content of what is not a hole, in parts that start at multiples of `size`
@@ -90,7 +106,7 @@ class Disk:
         """Copy a part into a file; zeros become holes."""
         with target.open("wb") as out:
             for at, chunk in self.chunks(start, start + length, 1 << 16):
-                if chunk.count(0) != len(chunk):
+                if any_set(chunk):
                     out.seek(at - start)
                     out.write(chunk)
             out.truncate(length)

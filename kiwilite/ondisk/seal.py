@@ -30,6 +30,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from kiwilite.errors import KiwiliteError
+from kiwilite.ondisk.sparse import any_set
 
 OFFSET: Final = 512 * 1024
 MAX_BYTES: Final = 384 * 1024
@@ -80,7 +81,7 @@ def digest(start: int, end: int, blocks: Blocks) -> bytes:
     """The digest of a part."""
     h = hashlib.sha256()
     for at, content in blocks(start, end):
-        if content.count(0) != len(content):
+        if any_set(content):
             h.update(((at - start) // BLOCK).to_bytes(8, "little"))
             h.update(content)
     return h.digest()
@@ -114,11 +115,7 @@ def seal(regions: Sequence[tuple[str, int, int]], blocks: Blocks) -> tuple[Part,
 
 def _used(start: int, end: int, blocks: Blocks) -> set[int]:
     """Numbers of the blocks that are not all zeros."""
-    return {
-        (at - start) // BLOCK
-        for at, content in blocks(start, end)
-        if content.count(0) != len(content)
-    }
+    return {(at - start) // BLOCK for at, content in blocks(start, end) if any_set(content)}
 
 
 def _cut(start: int, length: int, size: int, used: set[int]) -> list[tuple[int, int]]:

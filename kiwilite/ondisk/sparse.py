@@ -32,6 +32,11 @@ def copy_sparse(source: Path, target: BinaryIO, offset: int) -> None:
                 position += _copy(fd, position, end - position, target.fileno(), offset + position)
 
 
+def any_set(data: bytes) -> bool:
+    """Whether anything but zeros is in it. Fast both ways: compared, not counted."""
+    return data != bytes(len(data))
+
+
 def data_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
     """What of a file is not a hole, as ranges (start, end) within the given one."""
     while start < end:

@@ -11,6 +11,9 @@ SignedData holds a SpcIndirectDataContent with the image's digest, certificates,
 signer, who signs attributes, of which one is the digest of that content. The image's digest
 leaves out CheckSum, the entry of data directory 4, and the certificate table.
 
+Signatures are RSA (PKCS #1 v1.5 or PSS) or ECDSA, over SHA-256, -384 or -512. Firmware need
+not take all of these.
+
 Sources: Microsoft, "Windows Authenticode Portable Executable Signature Format"; RFC 2315
 and RFC 5652 (SignedData); UEFI Specification 2.10, 32.2.4.
 """
@@ -36,12 +39,17 @@ _DIGESTS: Final = {
     bytes.fromhex("608648016503040202"): "sha384",
     bytes.fromhex("608648016503040203"): "sha512",
 }
+_RSA_PSS: Final = bytes.fromhex("2a864886f70d01010a")
 _PKCS7: Final = 2
 _SEQUENCE, _SET, _CONTEXT_0 = 0x30, 0x31, 0xA0
 
 
 class BadAuthenticode(KiwiliteError):
     """A signature is damaged, or not that of this image."""
+
+
+class UnknownSignature(KiwiliteError):
+    """The digest is that of the image, but how it is signed is nothing that can be checked here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +86,16 @@ def image_digest(image: bytes, algorithm: str) -> bytes:
 
 
 def verify(image: bytes) -> tuple[Signer, ...]:
-    """The signers of an image; none where it is not signed. Raises BadAuthenticode."""
+    """The signers of an image; none where it is not signed.
+
+    Raises BadAuthenticode, or UnknownSignature where neither RSA nor ECDSA has signed.
+    """
     offset, length = table_of(image)
     if not length:
         return ()
     try:
         return tuple(_check(image, der) for der in _certificates(image[offset : offset + length]))
-    except BadAuthenticode:
+    except (BadAuthenticode, UnknownSignature):
         raise
     except Exception as error:  # certificates that are damaged raise all sorts of things
         raise BadAuthenticode(f"the signature cannot be read: {error}") from error
@@ -160,13 +171,13 @@ def _check_signer(signer: _Node, certificates: list[bytes], signed: bytes) -> Si
 
     _, issuer_and_serial, digest_kind, *rest = signer.children()
     name = _DIGESTS.get(digest_kind.children()[0].content)
-    attributes, signature = rest[0], rest[2].content
+    attributes, kind, signature = rest[0], rest[1].children()[0].content, rest[2].content
     if name is None or attributes.tag != _CONTEXT_0:
         raise BadAuthenticode("the signer's attributes are of an unknown kind")
     digests = [
         value.children()[0].content
-        for kind, value in (a.children() for a in attributes.children())
-        if kind.content == _MESSAGE_DIGEST
+        for name_of, value in (a.children() for a in attributes.children())
+        if name_of.content == _MESSAGE_DIGEST
     ]
     if digests != [hashlib.new(name, signed).digest()]:
         raise BadAuthenticode("the signed attributes are not those of this digest")
@@ -177,24 +188,31 @@ def _check_signer(signer: _Node, certificates: list[bytes], signed: bytes) -> Si
         if certificate.serial_number != number or certificate.issuer.public_bytes() != issuer.whole:
             continue
         as_set = bytes([_SET]) + attributes.whole[1:]
-        _check_signature(certificate, as_set, signature, name)
+        _check_signature(certificate, as_set, signature, name, is_pss=kind == _RSA_PSS)
         return Signer(certificate.subject.rfc4514_string(), raw)
     raise BadAuthenticode("the signer's certificate is not among those that came along")
 
 
 def _check_signature(
-    certificate: Certificate, content: bytes, signature: bytes, algorithm: str
+    certificate: Certificate, content: bytes, signature: bytes, algorithm: str, *, is_pss: bool
 ) -> None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
     key = certificate.public_key()
-    if not isinstance(key, RSAPublicKey):
-        raise BadAuthenticode("the signer's key is not an RSA key")
-    kinds = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}
+    kinds: dict[str, hashes.HashAlgorithm] = {
+        "sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512(),
+    }  # fmt: skip
+    kind = kinds[algorithm]
     try:
-        key.verify(signature, content, PKCS1v15(), kinds[algorithm])
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, content, ec.ECDSA(kind))
+        elif isinstance(key, rsa.RSAPublicKey):
+            pss = padding.PSS(padding.MGF1(kind), padding.PSS.AUTO)
+            key.verify(signature, content, pss if is_pss else padding.PKCS1v15(), kind)
+        else:
+            name = type(key).__name__.removesuffix("PublicKey").lstrip("_")
+            raise UnknownSignature(f"the signer's key is of the kind {name}, not RSA or ECDSA")
     except InvalidSignature as error:
         raise BadAuthenticode("the signature does not hold") from error

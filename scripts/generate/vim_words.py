@@ -45,8 +45,8 @@ def _element(same: list[ElementForm]) -> list[object]:
 
 def _values(value: ValueType) -> list[str]:
     if any(datatype.name == "boolean" for datatype in value.datatypes):
-        return [*value.literals, "true", "false"]
-    return list(value.literals)
+        return [*value.words(), "true", "false"]
+    return list(value.words())
 
 
 def _documented() -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Final
 
 _TAB: Final = 8
 _BLANK: Final = " \t"
+_FURTHEST: Final = 256
+"""No comment moves further to the right, however long a line it gets to stand in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ def moved(comment: str, before: Line, now: Line) -> str:
     first, *others = comment.split("\n")
     least = min((indentation(line) for line in others if line.strip(_BLANK)), default=0)
     along_the_line = now.indentation - before.indentation
-    by = along_the_line if least < before.width else now.width - before.width
+    with_its_column = now.width - before.width
+    by = min(along_the_line if least < before.width else with_its_column, _FURTHEST)
     return "\n".join([first, *(_shifted(line, by) for line in others)])
 
 

@@ -34,7 +34,7 @@ def encode_usually(text: str, like: bytes) -> bytes:
     said = declared_encoding(text.encode())
     if said is None:
         return text.encode()
-    if encoding_of(like) == "utf-8-sig" and codecs.lookup(said).name == "utf-8":
+    if encoding_of(like) == "utf-8-sig" and said.lower() in ("utf-8", "utf8"):
         return text.encode()
     return encode(text, like)
 

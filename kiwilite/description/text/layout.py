@@ -160,13 +160,14 @@ def _tag(element: Element, closing: str, depth: int) -> str:
     whole = " ".join([head, *written]) + closing
     if "\n" not in whole and len(whole) <= COLUMNS:
         return whole.removeprefix(INDENT * depth)
+    under = " " * min(len(head), len(INDENT) * depth + COLUMNS // 2)
     lines = [head]
     for number, (attribute, text) in enumerate(zip(element.attributes, written, strict=True)):
         ending = closing if number == len(written) - 1 else ""
         first_line = (text + ending).partition("\n")[0]
         too_long = len(lines[-1]) + 1 + len(first_line) > COLUMNS
         if number and (attribute.begins_line or too_long):
-            lines.append(" " * len(head))
+            lines.append(under)
         *above, last = f"{lines[-1]} {text}{ending}".split("\n")
         lines[-1:] = [*above, last]
     if not written:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kiwilite.plan.diagram import shapes
-from kiwilite.plan.diagram.model import Diagram, Disk, Lane
+from kiwilite.plan.diagram.model import Box, Diagram, Disk, Lane
 from kiwilite.plan.diagram.shapes import INNER, LINE, MARGIN, MOST, WIDTH, Part
 from kiwilite.plan.diagram.skyline import skyline
 from kiwilite.plan.diagram.style import HEADING, PLAIN, STRONG, TITLE, stylesheet
@@ -94,14 +94,14 @@ def _lane(lane: Lane) -> Part:
     """A frame with a title and the boxes in rows."""
     elements = []
     y = LANE_PAD + LINE + 6
-    for row in _rows(lane):
-        count = len(row)
-        width = (INNER - (count + 1) * LANE_PAD) // count
-        places = [shapes.Place(LANE_PAD + n * (width + LANE_PAD), y, width) for n in range(count)]
-        lines = [_written(lane, n, width) for n in row]
+    for row in _rows(lane.boxes):
+        width = (INNER - (len(row) + 1) * LANE_PAD) // len(row)
+        lines = [_written(box, width) for box in row]
         height = max(shapes.height_of(len(found)) for found in lines)
-        for n, place, found in zip(row, places, lines, strict=False):
-            elements.append(shapes.box(lane.boxes[n], place, height, found))
+        x = LANE_PAD
+        for box, found in zip(row, lines, strict=True):
+            elements.append(shapes.box(box, shapes.Place(x, y, width), height, found))
+            x += width + LANE_PAD
         y += height + LANE_PAD
     title = cut(lane.title, INNER - 260, shapes.strong)
     head = [
@@ -112,26 +112,26 @@ def _lane(lane: Lane) -> Part:
     return shapes.grouped(lane.key, [*head, *elements], INNER, y)
 
 
-def _rows(lane: Lane) -> list[list[int]]:
-    """Numbers of the boxes by row: those with many names alone, the others side by side."""
-    runs: list[list[int]] = [[]]
-    for n, box in enumerate(lane.boxes):
+def _rows(boxes: Sequence[Box]) -> list[list[Box]]:
+    """The boxes by row: those with many names alone, the others side by side."""
+    runs: list[list[Box]] = [[]]
+    for box in boxes:
         if len(box.names) > MANY_NAMES:
-            runs += [[n], []]
+            runs += [[box], []]
         else:
-            runs[-1].append(n)
+            runs[-1].append(box)
     return [row for run in runs if run for row in _side_by_side(run)]
 
 
-def _side_by_side(run: Sequence[int]) -> list[list[int]]:
+def _side_by_side(run: Sequence[Box]) -> list[list[Box]]:
+    """As many in a row as leave the last row fullest."""
     count = min(COLUMNS, len(run))
     if len(run) > COLUMNS:
         count = min((COLUMNS, COLUMNS - 1), key=lambda c: (-len(run) % c, -c))
     return [list(run[at : at + count]) for at in range(0, len(run), count)]
 
 
-def _written(lane: Lane, number: int, width: int) -> list[shapes.Written]:
-    box = lane.boxes[number]
+def _written(box: Box, width: int) -> list[shapes.Written]:
     room = width - 2 * shapes.EDGE
     lines = [shapes.title_line(box, room)]
     most = 2 * NAME_LINES if len(box.names) > MANY_NAMES else NAME_LINES

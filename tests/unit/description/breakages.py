@@ -250,7 +250,9 @@ def wrong_version(root: Part, rng: random.Random) -> Broken | None:
 
 def other_image(root: Part, rng: random.Random) -> Broken | None:
     """An attribute that belongs to another image type."""
-    kind = root.named("type")[0]
+    kind = next(iter(root.named("type")), None)
+    if kind is None:
+        return None
     image = kind.attributes["image"]
     names = [
         name
@@ -305,7 +307,9 @@ def reserved_partition(root: Part, rng: random.Random) -> Broken | None:
 
 def without_what_it_needs(root: Part, rng: random.Random) -> Broken | None:
     """`luksformat`, `installmedia` or `filesystem` without, or a quota on another file system."""
-    kind = root.named("type")[0]
+    kind = next(iter(root.named("type")), None)
+    if kind is None:
+        return None
     inner = {child.name: child for child in kind.children}
     ways: list[Callable[[], Broken]] = []
     if "luksformat" in inner and len(root.named("luksformat")) == 1:
@@ -396,6 +400,17 @@ def unclosed_quote(root: Part, rng: random.Random) -> Broken | None:
     return Broken(cut, _line_column(cut, start), ("KL0007",))
 
 
+def missing_bracket(root: Part, rng: random.Random) -> Broken | None:
+    """A tag without `>`, with another one in the next line."""
+    text = render(root, rng.randrange(1000)).text
+    found = [m for m in re.finditer(r"/?>(?=\n *<)", text) if m.start() > 40]
+    if not found:
+        return None
+    gone = rng.choice(found)
+    cut = text[: gone.start()] + text[gone.end() :]
+    return Broken(cut, _line_column(cut, gone.start()), ("KL0007",))
+
+
 def two_roots(root: Part, rng: random.Random) -> Broken | None:
     text = render(root, rng.randrange(1000)).text
     return Broken(text + "<image/>\n", _line_column(text, len(text)), ("KL0007",))
@@ -445,7 +460,7 @@ BREAKAGES: tuple[Breakage, ...] = (
     foreign_attribute, wrong_parent, unknown_profile, wrong_version, other_image,
     both_alternatives, attribute_of_another_loader, reserved_partition, without_what_it_needs,
     unclosed_tag, wrong_end_tag, bad_entity, plain_ampersand, duplicate_attribute, missing_quote,
-    unclosed_quote, two_roots, text_after_the_end, other_root, unknown_namespace,
+    unclosed_quote, missing_bracket, two_roots, text_after_the_end, other_root, unknown_namespace,
     element_of_another_namespace, unbound_prefix,
 )  # fmt: skip
 

@@ -192,3 +192,30 @@ def write_keys(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name in ("key", "recovery", "rsa.pem"):
         (directory / name).write_text("secret")
+
+
+STORAGE = encrypted(
+    'name="--cipher" value="aes-gcm-random"',
+    'name="--integrity" value="aead"',
+    'name="--key-size" value="256"',
+    'name="--sector-size" value="4096"',
+    'name="--pbkdf" value="argon2id"',
+    'name="--pbkdf-memory" value="65536"',
+    luksformat='<keyslot name="recovery" key="file://recovery"/>',
+    type_attributes='provisioning="build" luks_fill="full" luks_journal="deferred" eficsm="true" '
+    'gpt_hybrid_mbr="true" verity_blocks="99" embed_verity_metadata="true" '
+    'target_blocksize="512" boot_switches="rd.root.overlay.temporary"',
+    type_children="""\
+<machine memory="1024"/>
+<oemconfig><oem-resize>true</oem-resize><oem-resize-once>true</oem-resize-once></oemconfig>
+<partitions>
+<partition name="home" size="64M" mountpoint="/home" filesystem="ext4" encrypted="true"
+reset="true" mountoptions="nosuid,nodev" label="HOME"/>
+<partition name="tools" mountpoint="/opt/tools" filesystem="squashfs"/>
+</partitions>
+<overlay><tree path="/etc"/><tree path="/var"/></overlay>
+<verity salt="00ff" hash_tree="partition" fec_roots="2" metadata_key="file://rsa.pem"/>
+<hybridmbr><entry partition="p.UEFI" type="ef" active="true"/></hybridmbr>""",
+    packages='<package name="e2fsprogs"/><package name="grub-pc-bin"/>',
+)
+"""All of the storage; it needs what `write_keys` writes beside it."""

@@ -62,11 +62,16 @@ def _attributes(element: Element) -> dict[str, str]:
     return {str(key): str(value) for key, value in element.attrib.items()}
 
 
-def _filled(form: ElementForm, words: Vocabulary) -> Element:
-    """The element with all its attributes and its mandatory children."""
+def _filled(form: ElementForm, words: Vocabulary, chosen: str = "") -> Element:
+    """The element with its mandatory children and all its attributes.
+
+    Of attributes that exclude each other it has the first, or `chosen`.
+    """
     element = etree.Element(form.name)
+    excluded = {name for group in form.alternatives for name in _others(group.names, chosen)}
     for attribute in form.attributes.values():
-        element.set(attribute.name, legal_value(attribute.value))
+        if attribute.name not in excluded:
+            element.set(attribute.name, legal_value(attribute.value))
     if form.text is not None:
         element.text = legal_value(form.text)
     for child in form.children.values():
@@ -75,6 +80,11 @@ def _filled(form: ElementForm, words: Vocabulary) -> Element:
     if form.foreign:
         element.append(etree.Element("{urn:example}data"))
     return element
+
+
+def _others(names: tuple[str, ...], chosen: str) -> tuple[str, ...]:
+    kept = chosen if chosen in names else names[0]
+    return tuple(name for name in names if name != kept)
 
 
 Path = tuple[ElementForm, ...]
@@ -93,16 +103,21 @@ def paths(words: Vocabulary) -> Iterator[Path]:
     yield from below((words.elements[words.root],))
 
 
-def sample(path: Path) -> tuple[Element, Element]:
-    """A valid description that holds the last element of `path`; and that element."""
+def sample(path: Path, chosen: str = "") -> tuple[Element, Element]:
+    """A valid description that holds the last element of `path`; and that element.
+
+    `chosen` is an attribute that the element shall have, if others exclude it.
+    """
     words = vocabulary()
-    root = here = _filled(path[0], words)
+    root = here = _filled(path[0], words, chosen)
     for form in path[1:]:
+        there = _filled(form, words, chosen)
         found = here.find(form.name)
         if found is None:
-            found = _filled(form, words)
-            here.append(found)
-        here = found
+            here.append(there)
+        else:
+            here.replace(found, there)
+        here = there
     return root, here
 
 
@@ -144,6 +159,13 @@ def _of_attributes(form: ElementForm) -> Iterator[tuple[str, str, Mutation]]:
             if attribute.value.literals:
                 word = legal_value(attribute.value)
                 yield "word with another letter", name, _with_value(name, f"{word}x")
+
+    for group in form.alternatives:
+        first, second = group.names[:2]
+        value = legal_value(form.attributes[second].value)
+        yield "attributes that exclude each other", first, _with_value(second, value)
+        if group.required:
+            yield "none of several attributes", first, _without_attribute(first)
 
 
 def _renamed(name: str) -> Mutation:
@@ -204,6 +226,6 @@ def faulty_descriptions() -> Iterator[Faulty]:
     for path in paths(vocabulary()):
         place = "/".join(form.name for form in path)
         for kind, name, deed in mutations(path):
-            root, element = sample(path)
+            root, element = sample(path, name)
             deed(element)
             yield Faulty(kind, f"{place}@{name}" if name else place, layout(root))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from kiwilite.description.tree import Node
 from kiwilite.description.vocabulary import ElementForm, ValueType, vocabulary
 
 WORDS = vocabulary()
@@ -300,6 +301,7 @@ def render(root: Part, seed: int = 0) -> Text:
             lines[-1] += "/>"
             return
         lines[-1] += ">" + _escaped(part.text or "")
+        lines[-1:] = lines[-1].split("\n")
         for child in part.children:
             write(child, indent + "  ")
         if part.children:
@@ -314,6 +316,12 @@ def render(root: Part, seed: int = 0) -> Text:
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
+
+
+def part_of(node: Node) -> Part:
+    """An element as it was read, to be changed and written again."""
+    text = node.text if node.text.strip() else None
+    return Part(node.name, dict(node.attributes), [part_of(c) for c in node.children], text)
 
 
 def some_specimen(seed: int) -> Part:

@@ -9,12 +9,22 @@ import random
 from pathlib import Path
 
 import pytest
-from breakages import BREAKAGES, Breakage, name_of
-from description_samples import errors
+from breakages import BREAKAGES, Breakage, name_of, without_what_it_needs
+from description_samples import STORAGE, X86, errors, findings, write, write_keys
 from kiwi_facts import kiwi_elements
 from lxml import etree
-from specimens import IMAGES, MANAGERS, Part, legal_values, render, some_specimen, systematic
+from specimens import (
+    IMAGES,
+    MANAGERS,
+    Part,
+    legal_values,
+    part_of,
+    render,
+    some_specimen,
+    systematic,
+)
 
+from kiwilite.description.load import read
 from kiwilite.description.schema import schema_file
 from kiwilite.description.vocabulary import vocabulary
 
@@ -93,6 +103,25 @@ def test_each_mistake_is_one_diagnostic_at_its_place_with_a_hint(
         assert found[0].hint, found
         tried += 1
     assert tried >= 3
+
+
+FOLLOWS = (without_what_it_needs,)
+"""Breakages after which more than one thing is wrong indeed."""
+
+
+@pytest.mark.parametrize("breakage", [b for b in BREAKAGES if b not in FOLLOWS], ids=name_of)
+def test_nothing_is_said_of_what_merely_follows_from_a_mistake(
+    tmp_path: Path, breakage: Breakage
+) -> None:
+    write_keys(tmp_path)
+    for base in (X86, STORAGE):
+        root = read(write(tmp_path, base)).root
+        for seed in range(4):
+            broken = breakage(part_of(root), random.Random(seed))
+            if broken is not None:
+                file = write(tmp_path, broken.text)
+                found = [d for d in findings(file) if d.severity == "error"]
+                assert [(d.span.line, d.span.column) for d in found] == [broken.place], found
 
 
 def test_there_are_values_to_try_for_every_type() -> None:

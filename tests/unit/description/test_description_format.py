@@ -256,6 +256,13 @@ def test_a_mark_that_contradicts_the_declaration_is_needed(tmp_path: Path) -> No
     assert 'name="ä"' in read_source(file).text.decode()
 
 
+def test_a_mark_beside_an_unknown_encoding_stays(tmp_path: Path) -> None:
+    file = tmp_path / "x.kiwi"
+    file.write_bytes(b"\xef\xbb\xbf<?xml version='1.0' encoding='klingon'?><image/>")
+    file.write_bytes(formatted(file).new)
+    assert read_source(file).text.endswith(b"<image/>\n")
+
+
 def test_what_is_not_well_formed_is_an_error_at_its_place(tmp_path: Path) -> None:
     file = tmp_path / "x.kiwi"
     file.write_text("<image>\n  <users>\n</image>")
@@ -270,7 +277,7 @@ def test_what_is_not_well_formed_is_an_error_at_its_place(tmp_path: Path) -> Non
     [
         ("\n" * 200_001, "lines"),
         ("<!-- -->" * 250_001, "tags and comments"),
-        ("<a>" * 60 + "<!-- a -->\n" * 100_000 + "</a>" * 60, "too large"),
+        ("<a>" * 60 + "<!-- a -->\n" * 40_000 + "</a>" * 60, "too large"),
     ],
 )
 def test_a_file_that_would_take_too_long_is_refused(tmp_path: Path, inner: str, what: str) -> None:
@@ -279,3 +286,21 @@ def test_a_file_that_would_take_too_long_is_refused(tmp_path: Path, inner: str, 
     with pytest.raises(DescriptionInvalid, match=what) as caught:
         formatted(file)
     assert caught.value.diagnostics[0].code == "KL0002"
+
+
+SOME = "".join(f' a{n}="{"x" * 60}"' for n in range(200))
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        f"<{'n' * 10_000}{SOME}/>",
+        f'<a\nb="{"x" * 10_000}"\n/>' + "<!--\n" + "     x\n" * 1000 + "-->",
+        f'<a\nb="\n{" " * 10_000}"\n/>' + "<!--\n" + "x\n" * 1000 + "-->",
+    ],
+)
+def test_a_long_line_does_not_make_all_others_long(element: str) -> None:
+    text = f"<image>{element}<a/></image>"
+    after = lay_out(text.encode())
+    assert len(after) < len(text) + 300_000
+    assert lay_out(after.encode()) == after

@@ -47,7 +47,7 @@ def errors_of(directory: Path, text: str) -> list[Diagnostic]:
         ('digest="sha256:01', 'digest="sha256:', "KL0106", "bootstrap_digest", "sha256"),
         ('on_failure="reboot"', 'vga="791"', "KL0102", "vga=", "dropped with schemaversion 8.5"),
         ('"Reference appliance">', '"Reference" xml:lang="de">', "KL0102", "xml:lang",
-         "no attribute `lang`"),
+         "no attribute `xml:lang`"),
         ('on_failure="reboot"', 'on_failure="ignore"', "KL0105", "on_failure",
          "one of reboot, halt, shell"),
     ],
@@ -94,6 +94,30 @@ def test_all_mistakes_of_a_file_come_in_one_run_in_its_order(tmp_path: Path) -> 
 def test_another_outermost_element_is_explained(tmp_path: Path) -> None:
     (found,) = errors_of(tmp_path, "<configuration/>")
     assert "is an `<image>`, not a `<configuration>`" in found.message
+
+
+def test_an_outermost_element_in_a_namespace_is_explained(tmp_path: Path) -> None:
+    text = minimal().replace("<image ", '<image\nxmlns="urn:x" ')
+    (found,) = errors_of(tmp_path, text)
+    assert (found.code, found.span.line) == ("KL0101", 2)
+    assert "stands in a namespace" in found.message
+
+
+def test_names_of_other_namespaces_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    text = minimal(top='<xi:include xmlns:xi="urn:x" href="a"/>')
+    (found,) = errors_of(tmp_path, text)
+    assert "has no child `<xi:include>`" in found.message
+
+
+def test_an_extension_with_an_element_of_no_namespace_has_one_mistake(tmp_path: Path) -> None:
+    (found,) = errors_of(tmp_path, minimal(top="<extension><a/></extension>"))
+    assert (found.code, found.message) == ("KL0101", "`<extension>` has no child `<a>`")
+
+
+def test_data_of_other_tools_has_a_namespace_all_through(tmp_path: Path) -> None:
+    text = minimal(top='<extension><x:a xmlns:x="urn:x">\n<b/></x:a></extension>')
+    (found,) = errors_of(tmp_path, text)
+    assert (found.code, found.span.line) == ("KL0101", place(text, "<b/>")[0])
 
 
 def test_the_exception_is_the_text_of_all_errors(tmp_path: Path) -> None:

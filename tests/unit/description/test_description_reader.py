@@ -63,6 +63,8 @@ def test_an_element_that_is_never_closed(tmp_path: Path) -> None:
         (b'<image\n a="1 < 2"/>', ("KL0007", 2, 7)),
         (b'<image\n a="1"\n b/>', ("KL0007", 3, 2)),
         (b'<image\n a="1"b="2"/>', ("KL0007", 2, 7)),
+        (b"<image\n a='1'\n<b/></image>", ("KL0007", 2, 7)),
+        (b"<image><b></b\n</image>", ("KL0007", 1, 14)),
         (b"<image></image>\n</image>", ("KL0006", 2, 1)),
         (b"<image>\n]]></image>", ("KL0007", 2, 1)),
         (b"<image>\n<![CDATA[ x\n</image>", ("KL0007", 2, 1)),

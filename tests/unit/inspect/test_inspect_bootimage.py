@@ -13,12 +13,21 @@ import pytest
 from kiwilite.boot import initrd, uki
 from kiwilite.boot.policy import Policy, VerityDevice, Volume
 from kiwilite.inspect.bootimage import BootImage, EfiFile, boot_image, check_pe, check_policy
-from kiwilite.inspect.findings import Finding, Severity
+from kiwilite.inspect.cmdline import SWITCHES
+from kiwilite.inspect.findings import Finding, Place, Severity
 from kiwilite.inspect.table import Partition
+from kiwilite.trust import authenticode
 
 ROOT_HASH = "ab" * 32
 HEADERS = 2048
 ESP = Partition(1, "p.UEFI", 1 << 20, 8 << 20, UUID(int=1), UUID(int=2), 0)
+
+
+PARTITIONS = (
+    ESP,
+    Partition(2, "p.lxreadonly", 9 << 20, 10 << 20, UUID(int=1), UUID(int=3), 0),
+    Partition(3, "p.lxroot", 10 << 20, 11 << 20, UUID(int=1), UUID(int=8), 0),
+)
 
 
 def stub() -> bytes:
@@ -40,11 +49,18 @@ def stub() -> bytes:
 
 
 def image(
-    cmdline: str = f"quiet roothash={ROOT_HASH}", *, volumes: tuple[Volume, ...] = ()
+    cmdline: str = f"quiet roothash={ROOT_HASH}",
+    *,
+    volumes: tuple[Volume, ...] = (),
+    switches: tuple[str, ...] = (),
 ) -> bytes:
     """A boot image with one profile, whose initrd has a policy."""
     device = VerityDevice("verityRoot", UUID(int=3), ROOT_HASH, 4096, "/", "squashfs")
-    policy = Policy("tiny", "1", (device,), volumes, (), "reboot")
+    return with_policy(Policy("tiny", "1", (device,), volumes, switches, "reboot"), cmdline)
+
+
+def with_policy(policy: Policy, cmdline: str) -> bytes:
+    """A boot image with one profile and this policy; the kernel in it is none."""
     parts = uki.Uki(
         linux=stub(),
         initrd=initrd.policy_archive(policy, None, epoch=0) + b"\x28\xb5\x2f\xfd compressed",
@@ -78,7 +94,7 @@ def test_a_good_image_is_read_and_has_no_finding() -> None:
     assert found.policy is not None
     assert found.policy.verity[0].root_hash == ROOT_HASH
     assert list(check_pe(found.file)) == []
-    assert list(check_policy(found)) == []
+    assert list(check_policy(found, PARTITIONS)) == []
 
 
 def test_any_flipped_bit_is_found() -> None:
@@ -101,7 +117,7 @@ def test_bytes_of_a_file_are_placed_where_its_clusters_are() -> None:
 @pytest.mark.parametrize("line", ["quiet", f"quiet roothash={'cd' * 32}", "roothash="])
 def test_another_root_hash_on_the_command_line_is_found_there(line: str) -> None:
     found = opened(image(line))
-    (finding,) = check_policy(found)
+    (finding,) = check_policy(found, PARTITIONS)
     assert finding.severity is Severity.ERROR
     start = found.file.raw.index(line.encode())
     assert next(iter(found.file.places(start, start + len(line)))) == finding.place
@@ -109,7 +125,7 @@ def test_another_root_hash_on_the_command_line_is_found_there(line: str) -> None
 
 def test_an_image_without_policy_is_an_error() -> None:
     raw = image().replace(b"etc/kiwilite/policy", b"etc/kiwilite/nothing"[:19])
-    (finding,) = check_policy(opened(raw))
+    (finding,) = check_policy(opened(raw), PARTITIONS)
     assert "no policy" in finding.what
 
 
@@ -135,3 +151,70 @@ def test_a_signed_image_tells_who_signed_and_a_change_is_found(tmp_path: Path) -
     changed = signed.read_bytes().replace(b"quiet", b"loudy")
     (finding,) = loud(list(check_pe(file(changed))))
     assert "it was changed" in finding.what
+
+
+def test_a_signature_of_an_unknown_kind_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: bytes) -> tuple[authenticode.Signer, ...]:
+        raise authenticode.UnknownSignature("the signer's key is of the kind Ed448")
+
+    monkeypatch.setattr(authenticode, "verify", unknown)
+    (finding,) = check_pe(file(image()))
+    assert finding.severity is Severity.NOTE
+    assert "cannot be checked here" in finding.what
+
+
+UPPER = Volume("luks", UUID(int=8), UUID(int=9), "xfs")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "rd.root.overlay.temporary",
+        "root=overlay:MAPPER=verityRoot",
+        "root=overlay:/dev/mapper/verityRoot",
+        f"verityroot=PARTUUID={UUID(int=3)}",
+        f"verityroot=/dev/disk/by-partuuid/{UUID(int=3)}",
+        "rd.root.overlay.write=PARTLABEL=p.lxroot",
+        "rd.root.overlay.write=/dev/mapper/luks",
+        "rd.root.overlay.write=/dev/sda3",  # what that will be only a machine knows
+        "rd.root.overlay.write=LABEL=x",
+        "root=/dev/sda1",
+    ],
+)
+def test_words_that_say_what_the_policy_says_are_no_finding(word: str) -> None:
+    raw = image(f"{word} roothash={ROOT_HASH}", volumes=(UPPER,), switches=(SWITCHES[0],))
+    assert list(check_policy(opened(raw), PARTITIONS)) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("rd.root.overlay.temporary", "does not allow"),
+        ("rd.root.overlay.readonly", "does not allow"),
+        ("kiwilite.factory-reset", "does not allow"),
+        ("root=overlay:MAPPER=other", "another device"),
+        (f"verityroot=PARTUUID={UUID(int=8)}", "another device"),
+        ("verityroot=/dev/disk/by-partlabel/p.lxroot", "another device"),
+        (f"rd.root.overlay.write=PARTUUID={UUID(int=3)}", "another device"),
+    ],
+)
+def test_a_word_that_the_boot_will_ignore_is_a_warning_at_its_command_line(
+    word: str, why: str
+) -> None:
+    found = opened(image(f"{word} roothash={ROOT_HASH}", volumes=(UPPER,)))
+    (finding,) = check_policy(found, PARTITIONS)
+    assert finding.severity is Severity.WARNING
+    assert word in finding.what
+    assert why in finding.what
+    start = found.file.raw.index(word.encode())
+    assert finding.place.overlaps(*_range(next(iter(found.file.places(start, start + 1)))))
+
+
+def test_a_partition_for_the_overlay_that_the_policy_has_not_is_a_warning() -> None:
+    raw = image(f"rd.root.overlay.write=PARTLABEL=p.lxroot roothash={ROOT_HASH}")
+    (finding,) = check_policy(opened(raw), PARTITIONS)
+    assert "has no partition for the overlay" in finding.what
+
+
+def _range(place: Place) -> tuple[int, int]:
+    return place.start, place.end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwilite.plan.diagram.words import cells, clean, cut, fold, wrap
@@ -14,6 +14,7 @@ TEXTS = st.text(max_size=120)
 NAMES = st.lists(st.text("abc-./", min_size=1, max_size=12), max_size=60)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(2, 40), st.integers(1, 5))
 def test_wrapped_lines_fit_and_are_not_too_many(text: str, room: int, most: int) -> None:
     lines = wrap(text, room, cells, most)
@@ -21,12 +22,14 @@ def test_wrapped_lines_fit_and_are_not_too_many(text: str, room: int, most: int)
     assert all(cells(line) <= room for line in lines)
 
 
+@settings(deadline=None)
 @given(st.text("ab -/,日", max_size=120), st.integers(2, 40))
 def test_nothing_is_lost_where_there_are_lines_enough(text: str, room: int) -> None:
     lines = wrap(text, room, cells, 1000)
     assert "".join(lines).replace(" ", "") == clean(text).replace(" ", "")
 
 
+@settings(deadline=None)
 @given(TEXTS, st.integers(1, 40))
 def test_a_cut_text_fits_and_ends_with_an_ellipsis(text: str, room: int) -> None:
     shown = cut(text, room, cells)
@@ -34,6 +37,7 @@ def test_a_cut_text_fits_and_ends_with_an_ellipsis(text: str, room: int) -> None
     assert shown == clean(text) or shown.endswith("…")
 
 
+@settings(deadline=None)
 @given(NAMES, st.integers(20, 60), st.integers(1, 4))
 def test_folded_names_are_shown_or_counted(names: list[str], room: int, most: int) -> None:
     lines = fold(names, room, cells, most)
@@ -46,6 +50,7 @@ def test_folded_names_are_shown_or_counted(names: list[str], room: int, most: in
     assert shown[: len(names) - missing] == names[: len(names) - missing]
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_clean_text_is_one_line_without_controls(text: str) -> None:
     assert clean(text).isprintable() or not clean(text)
