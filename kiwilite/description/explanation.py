@@ -12,8 +12,10 @@ behind its language say how it becomes a whole description, for those who try it
     packages      children of `<packages type="image">`
     file          it is one already
     beside=NAME   it is a file beside the description
-    profile=NAME arch=NAME type=IMAGE   what is asked for
     session       commands that make it, run beside a small valid description
+    profile=NAME arch=NAME   what is asked for
+    schemaversion=VERSION    the version that the small valid description claims
+    ask=upgrade              it is to be upgraded
 """
 
 from __future__ import annotations

@@ -12,8 +12,10 @@ from kiwilite.description.include import is_file
 from kiwilite.description.model import Span
 from kiwilite.description.source import MAX_BYTES, Source, make_source, read_source
 
-_SECRET: Final = re.compile(r"""\b((?:password|luks)\s*=\s*["'])((?!file:)[^"']*)""")
-"""Attributes whose values are nobody's business, least of all that of a log."""
+_SECRET: Final = re.compile(
+    r"""\b(?P<name>(?:password|luks)\s*=\s*["']|password:\s+)(?P<value>(?!file:)[^"'\s][^"']*)"""
+)
+"""Values of attributes, and of settings, that are nobody's business, least of all a log's."""
 
 
 def line_reader() -> Callable[[Span], str | None]:
@@ -44,7 +46,7 @@ def _line(source: Source, number: int) -> str:
     ends = (*source.line_starts[number : number + 1], len(source.text))
     raw = source.text[source.line_starts[number - 1] : ends[0]]
     line = raw.decode("utf-8", "replace").rstrip("\r\n")
-    return _SECRET.sub(lambda found: found[1] + "*" * len(found[2]), line)
+    return _SECRET.sub(lambda found: found["name"] + "*" * len(found["value"]), line)
 
 
 def _source(file: Path) -> Source | None:

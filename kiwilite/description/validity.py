@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from kiwilite.description.codes import NOT_BUILT
 from kiwilite.description.diagnostics import Diagnostic
-
-NOT_BUILT: Final = "KL09"
-"""What the codes begin with of what is valid, and an error to a build only."""
 
 DEMANDS: Final = frozenset(("KL0407", "KL0408", "KL0409", "KL0418", "KL0501", "KL0502"))
 """Codes of what kiwilite demands of descriptions that it builds, and others do not."""
@@ -25,12 +23,12 @@ def as_to_validity(found: Sequence[Diagnostic]) -> list[Diagnostic]:
     kiwilite's demands are errors where nothing else keeps it from building; a description
     that is for another builder need not meet them.
     """
-    foreign = any(d.severity == "error" and d.code.startswith(NOT_BUILT) for d in found)
+    foreign = any(d.severity == "error" and d.code >= NOT_BUILT for d in found)
     return [_as_warning(d) if _is_lenient(d, foreign=foreign) else d for d in found]
 
 
 def _is_lenient(diagnostic: Diagnostic, *, foreign: bool) -> bool:
-    return diagnostic.code.startswith(NOT_BUILT) or (foreign and diagnostic.code in DEMANDS)
+    return diagnostic.code >= NOT_BUILT or (foreign and diagnostic.code in DEMANDS)
 
 
 def _as_warning(diagnostic: Diagnostic) -> Diagnostic:

@@ -9,7 +9,7 @@ from kiwilite.description.report.printable import printable
 
 
 def gcc(diagnostics: Iterable[Diagnostic]) -> str:
-    """`file:line:column: error: message [KL0042]`, a line for each."""
+    """`file:line:column: error: message [CODE]`, a line for each."""
     return "".join(f"{_line(each)}\n" for each in diagnostics)
 
 

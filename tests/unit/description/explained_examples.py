@@ -9,8 +9,9 @@ from pathlib import Path
 
 from description_samples import findings
 
-from kiwilite.description.diagnostics import Diagnostic
+from kiwilite.description.diagnostics import DescriptionInvalid, Diagnostic
 from kiwilite.description.explanation import explanation
+from kiwilite.description.rewrite import upgraded
 
 WHOLE = """\
 <image schemaversion="8.5" name="small">
@@ -34,6 +35,7 @@ IMAGE
 PREFERENCES = """\
 <preferences>
 <version>1.0.0</version>
+<packagemanager>apt</packagemanager>
 TYPE
 </preferences>"""
 TYPE = """\
@@ -59,6 +61,12 @@ class Example:
     marks: list[tuple[int, int]] = field(default_factory=list)
 
     def findings(self) -> list[Diagnostic]:
+        if self.asked.get("ask") == "upgrade":
+            try:
+                upgraded(self.file)
+            except DescriptionInvalid as error:
+                return list(error.diagnostics)
+            return []
         profiles = [self.asked["profile"]] if "profile" in self.asked else []
         return findings(self.file, *profiles, arch=self.asked.get("arch", "x86_64"))
 
@@ -69,6 +77,7 @@ def example(code: str, part: str, folder: Path) -> Example:
     holes = dict.fromkeys(("PREFERENCES", "TYPE", "INSIDE-TYPE", "PACKAGES", "IMAGE", "FILE"), "")
     holes |= {"PREFERENCES": PREFERENCES, "TYPE": TYPE, "FILE": WHOLE}
     commands = ""
+    marks: list[tuple[int, int]] = []
     asked: dict[str, str] = {}
     (folder / "disk.key").write_text("secret")
     for _, words, content in _BLOCK.findall(text):
@@ -79,7 +88,8 @@ def example(code: str, part: str, folder: Path) -> Example:
         elif place.startswith("beside="):
             beside = folder / place.removeprefix("beside=")
             beside.parent.mkdir(exist_ok=True)
-            beside.write_text(content)
+            text, marks = without_marks(content)
+            beside.write_text(text)
         else:
             assert place.upper() in holes, f"{code}: {place}"
             holes[place.upper()] = content
@@ -87,10 +97,11 @@ def example(code: str, part: str, folder: Path) -> Example:
     for name in ("PREFERENCES", "TYPE", "INSIDE-TYPE", "PACKAGES", "IMAGE"):
         whole = "\n".join(holes[name] if row == name else row for row in whole.splitlines())
     file = folder / "appliance.kiwi"
-    lines, marks = without_marks(whole)
-    file.write_text(lines, encoding="utf-8")
+    whole, in_file = without_marks(whole)
+    version = asked.get("schemaversion", "8.5")
+    file.write_text(whole.replace('"8.5"', f'"{version}"'), encoding="utf-8")
     subprocess.run(["sh", "-euc", commands], cwd=folder, check=True)
-    return Example(file, holes["FILE"] == WHOLE, asked, marks or [(1, 1)])
+    return Example(file, holes["FILE"] == WHOLE, asked, in_file or marks or [(1, 1)])
 
 
 def without_marks(text: str) -> tuple[str, list[tuple[int, int]]]:

@@ -13,6 +13,12 @@ from kiwilite.description.load import load
 
 TYPE = '<type image="oem" firmware="uefi" filesystem="xfs" overlayroot="true"\n{}/>'
 
+GONE_IN_B = """\
+<packages type="image" profiles="a"/>
+<packages type="image" profiles="b">
+<file name="gone"/>
+</packages>"""
+
 
 def checked(directory: Path, text: str, *profiles: str, arch: str = "x86_64") -> Checked:
     return check_description(write(directory, text), profiles, arch=arch)
@@ -74,8 +80,7 @@ def test_mistakes_stay_mistakes_where_something_is_not_built(tmp_path: Path) -> 
 
 
 def test_a_mistake_in_a_profile_nobody_asked_for_is_found(tmp_path: Path) -> None:
-    sections = '<packages type="image" profiles="b">\n<file name="gone"/>\n</packages>'
-    text = with_profiles("a", "b", sections=sections)
+    text = with_profiles("a", "b", sections=GONE_IN_B)
     assert not load(write(tmp_path, text), arch="x86_64")[1]
     found = checked(tmp_path, text)
     assert places(list(found.found)) == [("error", "KL0301", *place(text, 'name="gone"'))]
@@ -83,8 +88,7 @@ def test_a_mistake_in_a_profile_nobody_asked_for_is_found(tmp_path: Path) -> Non
 
 
 def test_with_profiles_only_these_are_looked_at(tmp_path: Path) -> None:
-    sections = '<packages type="image" profiles="b">\n<file name="gone"/>\n</packages>'
-    text = with_profiles("a", "b", sections=sections)
+    text = with_profiles("a", "b", sections=GONE_IN_B)
     assert checked(tmp_path, text, "a") == Checked((), ("a",))
     assert not checked(tmp_path, text, "a", "b").valid
 
@@ -98,7 +102,8 @@ def test_what_several_profiles_show_is_said_once(tmp_path: Path) -> None:
 
 def test_it_is_as_grave_as_it_is_anywhere(tmp_path: Path) -> None:
     """With a bootstrap archive a missing package is a warning, without one an error."""
-    archive = '<packages type="bootstrap" bootstrap_package="x" profiles="a"/>'
+    archive = "<preferences><packagemanager>apt</packagemanager></preferences>"
+    archive += '<packages type="bootstrap" bootstrap_package="x" profiles="a"/>'
     text = with_profiles("a", sections=archive).replace('name="busybox"', 'name="x"')
     found = checked(tmp_path, text).found
     assert [(d.severity, d.code) for d in found] == [("error", "KL0501")]
