@@ -103,7 +103,7 @@ def check_luks(image_type: Node) -> Iterator[Diagnostic]:
     yield from _keyslots(keyslots, at_build)
     first = {option.get("name") or "": option for option in reversed(options)}
     yield from _encryption(first, image_type, at_build)
-    yield from _key_derivation(first, image_type, at_build)
+    yield from _key_derivation(first, image_type)
 
 
 def _only_at_build(image_type: Node, at_build: bool) -> Iterator[Diagnostic]:
