@@ -58,9 +58,12 @@ EVERYTHING = f"""\
  realname="Me" shell="/bin/sh"/>
 </users>
 <repository type="apt-deb" profiles="p" arch="x86_64" alias="debian" components="main"
- distribution="trixie" imageinclude="true" imageonly="false" repository_gpgcheck="true"
+ distribution="trixie" imageinclude="true" repository_gpgcheck="true"
  priority="500" architectures="amd64">
 <source path="http://example.org/debian"><signing key="file://rsa.pem"/></source>
+</repository>
+<repository type="apt-deb" distribution="trixie" imageonly="false">
+<source path="http://example.org/more"/>
 </repository>
 <packages type="bootstrap" bootstrap_package="tree" bootstrap_digest="{DIGEST}">
 <package name="passwd"/>

@@ -95,7 +95,7 @@ STEP_BY_STEP = (
     ("8.2", "<type btrfs_root_is_snapshot=''/>", "<type btrfs_root_is_snapper_snapshot=''/>"),
     ("8.3", "<bootloader console='serial'/>", "<bootloader output_console='serial'/>"),
     ("8.3", "<bootloader console='a b'/>", "<bootloader output_console='a' input_console='b'/>"),
-    ("8.3", "<bootloader console=''/>", "<bootloader/>"),
+    ("8.3", "<bootloader console=''/>", "<bootloader output_console=''/>"),
     ("8.4", "<type vga='1' />", "<type />"),
 )
 """The last version that has it, what stands there, what becomes of it."""
