@@ -64,7 +64,7 @@ class Tally:
     tried: int = 0
     disagreements: list[str] = field(default_factory=list)
     elsewhere: list[str] = field(default_factory=list)
-    cascades: int = 0
+    cascades: list[str] = field(default_factory=list)
     kinds: set[str] = field(default_factory=set)
 
 
@@ -135,7 +135,8 @@ def broken(kiwi: Kiwi, file: Path, makers: Sequence[Callable[[], Part]]) -> Tall
             ours = errors(file)
             tally.kinds.add(name)
             tally.tried += 1
-            tally.cascades += len(ours) > 1
+            if len(ours) > 1:
+                tally.cascades.append(f"{name} {seed}: {'; '.join(map(str, ours))}")
             if made.place[0] not in {problem.span.line for problem in ours}:
                 tally.elsewhere.append(f"{name} {seed}: line {made.place[0]}, not {ours}")
             if not ours or (made.kiwi and not kiwi.complaint(file)):
@@ -151,13 +152,14 @@ def real(kiwi: Kiwi, directory: Path) -> tuple[Tally, list[Path]]:
     for file in sorted([*directory.rglob("*.kiwi"), *directory.rglob("*.xml")]):
         if b"<image" not in file.read_bytes():
             continue
-        ours = [error for error in errors(file) if error.code not in ON_PURPOSE]
+        found = errors(file)
+        ours = [error for error in found if error.code not in ON_PURPOSE]
         theirs = kiwi.complaint(file)
         tally.tried += 1
         if bool(ours) != bool(theirs):
             told = f"kiwilite: {ours[0] if ours else 'valid'}; KIWI: {theirs or 'valid'}"
             tally.disagreements.append(f"{file}: {told}")
-        elif not ours:
+        elif not found:
             good.append(file)
     return tally, good
 
@@ -171,7 +173,7 @@ def measures_of(name: str, tally: Tally) -> list[Measure]:
         measures += [
             Measure(f"{name}: kinds of breakage", len(tally.kinds), "kinds"),
             Measure(f"{name}: not reported on its line", len(tally.elsewhere), "files", 0),
-            Measure(f"{name}: more than one diagnostic", tally.cascades, "files", 0),
+            Measure(f"{name}: more than one diagnostic", len(tally.cascades), "files", 0),
         ]
     return measures
 
@@ -205,7 +207,7 @@ def main() -> int:
         print(json.dumps([asdict(measure) for measure in measures], indent=1))
     else:
         for lot in lots.values():
-            for line in [*lot.disagreements, *lot.elsewhere][:SHOWN]:
+            for line in [*lot.disagreements, *lot.elsewhere, *lot.cascades][:SHOWN]:
                 print(line)
         for m in measures:
             limit = "" if m.limit is None else f"  (at most {m.limit:g})"

@@ -8,43 +8,17 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
-from specimens import LOADERS, PROFILES, TYPE, WORDS, Part, Text, legal_values, render
+from breakages_text import TEXT_BREAKAGES
+from broken import Breakage, Broken, broken_at, known, line_column, pick
+from specimens import LOADERS, PROFILES, TYPE, WORDS, Part, legal_values, render
 
 from kiwilite.description.vocabulary import Datatype, ValueType
 
 NAMES = sorted({form.name for form in WORDS.elements.values()})
 ATTRIBUTES = sorted({name for form in WORDS.elements.values() for name in form.attributes})
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A description with one mistake; `kiwi` says whether KIWI refuses it, too."""
-
-    text: str
-    place: tuple[int, int]
-    codes: tuple[str, ...]
-    kiwi: bool = True
-
-
-Breakage = Callable[[Part, random.Random], Broken | None]
-
-
-def _known(root: Part) -> list[Part]:
-    """Elements of the vocabulary, without data of other tools."""
-    return [part for part in root.walk() if ":" not in part.name]
-
-
-def _at(root: Part, rng: random.Random, part: Part, attribute: str, *codes: str) -> Broken:
-    text = render(root, rng.randrange(1000))
-    return Broken(text.text, text.place(part, attribute), codes)
-
-
-def _pick(rng: random.Random, found: Sequence[tuple[Part, str]]) -> tuple[Part, str] | None:
-    return rng.choice(found) if found else None
 
 
 def misspelt(name: str, rng: random.Random) -> str:
@@ -69,25 +43,25 @@ def _slip(name: str, rng: random.Random, legal: Sequence[str]) -> str:
 
 
 def misspelt_element(root: Part, rng: random.Random) -> Broken | None:
-    part = rng.choice(_known(root)[1:])
+    part = rng.choice(known(root)[1:])
     part.name = _slip(part.name, rng, NAMES)
-    return _at(root, rng, part, "", "KL0101")
+    return broken_at(root, rng, part, "", "KL0101")
 
 
 def misspelt_attribute(root: Part, rng: random.Random) -> Broken | None:
-    found = _pick(rng, [(p, a) for p in _known(root) for a in p.attributes])
+    found = pick(rng, [(p, a) for p in known(root) for a in p.attributes])
     if found is None:
         return None
     part, name = found
     wrong = _slip(name, rng, ATTRIBUTES)
     part.attributes = {wrong if n == name else n: v for n, v in part.attributes.items()}
-    return _at(root, rng, part, wrong, "KL0102")
+    return broken_at(root, rng, part, wrong, "KL0102")
 
 
 def _values(root: Part, wanted: Callable[[ValueType], bool]) -> list[tuple[Part, str, ValueType]]:
     """(element, attribute or "" for its text, type) of what has a type that is `wanted`."""
     found = []
-    for part in _known(root):
+    for part in known(root):
         for name in part.attributes:
             value = part.form.attributes[name].value
             if wanted(value) and name != "schemaversion":
@@ -114,7 +88,7 @@ def _wrong_value(
     part, name, value = rng.choice(found)
     illegal = [text for text in wrong if not value.allows(text)]
     _set(part, name, rng.choice(illegal))
-    return _at(root, rng, part, name, "KL0105", "KL0106")
+    return broken_at(root, rng, part, name, "KL0105", "KL0106")
 
 
 def wrong_enum(root: Part, rng: random.Random) -> Broken | None:
@@ -130,7 +104,7 @@ def misspelt_enum(root: Part, rng: random.Random) -> Broken | None:
     _set(part, name, _slip(written, rng, legal_values(value)))
     if value.allows(part.attributes[name] if name else part.text or ""):
         return None
-    return _at(root, rng, part, name, "KL0105", "KL0106")
+    return broken_at(root, rng, part, name, "KL0105", "KL0106")
 
 
 def _has(test: Callable[[Datatype], bool]) -> Callable[[ValueType], bool]:
@@ -159,32 +133,32 @@ def empty_value(root: Part, rng: random.Random) -> Broken | None:
 def missing_child(root: Part, rng: random.Random) -> Broken | None:
     found = [
         (part, name)
-        for part in _known(root)
+        for part in known(root)
         for name, limits in part.form.children.items()
         if limits.least and name in [child.name for child in part.children]
     ]
-    chosen = _pick(rng, found)
+    chosen = pick(rng, found)
     if chosen is None:
         return None
     part, name = chosen
     part.children = [child for child in part.children if child.name != name]
-    return _at(root, rng, part, "", "KL0104")
+    return broken_at(root, rng, part, "", "KL0104")
 
 
 def missing_attribute(root: Part, rng: random.Random) -> Broken | None:
-    found = [(p, n) for p in _known(root) for n in p.attributes if p.form.attributes[n].required]
-    chosen = _pick(rng, found)
+    found = [(p, n) for p in known(root) for n in p.attributes if p.form.attributes[n].required]
+    chosen = pick(rng, found)
     if chosen is None:
         return None
     part, name = chosen
     part.drop(name)
-    return _at(root, rng, part, "", "KL0103")
+    return broken_at(root, rng, part, "", "KL0103")
 
 
 def duplicate_child(root: Part, rng: random.Random) -> Broken | None:
     found = [
         (part, child)
-        for part in _known(root)
+        for part in known(root)
         for child in part.children
         if ":" not in child.name and part.form.children[child.name].most == 1
     ]
@@ -193,34 +167,34 @@ def duplicate_child(root: Part, rng: random.Random) -> Broken | None:
     part, child = rng.choice(found)
     twin = Part(child.name, child.attributes, child.children, child.text)
     part.children.insert(part.children.index(child) + 1, twin)
-    return _at(root, rng, twin, "", "KL0107")
+    return broken_at(root, rng, twin, "", "KL0107")
 
 
 def stray_text(root: Part, rng: random.Random) -> Broken | None:
-    found = [p for p in _known(root) if p.form.text is None]
+    found = [p for p in known(root) if p.form.text is None]
     part = rng.choice(found)
     part.text = "stray"
     text = render(root, rng.randrange(1000))
     at = text.text.index(">stray") + 1
-    return Broken(text.text, _line_column(text.text, at), ("KL0108",))
+    return Broken(text.text, line_column(text.text, at), ("KL0108",))
 
 
 def foreign_attribute(root: Part, rng: random.Random) -> Broken | None:
     """An attribute of another element of the vocabulary."""
-    part = rng.choice(_known(root))
+    part = rng.choice(known(root))
     others = [name for name in ATTRIBUTES if name not in part.form.attributes]
     name = rng.choice(others)
     part.attributes[name] = "true"
-    return _at(root, rng, part, name, "KL0102")
+    return broken_at(root, rng, part, name, "KL0102")
 
 
 def wrong_parent(root: Part, rng: random.Random) -> Broken | None:
     """A child that belongs into another element."""
-    parents = [p for p in _known(root) if p.form.children or p.form.text is None]
+    parents = [p for p in known(root) if p.form.children or p.form.text is None]
     parent = rng.choice(parents)
     strangers = [
         part
-        for part in _known(root)[1:]
+        for part in known(root)[1:]
         if part.name not in parent.form.children and parent not in list(part.walk())
     ]
     if not strangers:
@@ -228,24 +202,24 @@ def wrong_parent(root: Part, rng: random.Random) -> Broken | None:
     stranger = rng.choice(strangers)
     copy = Part(stranger.name, dict(stranger.attributes), stranger.children, stranger.text)
     parent.children.append(copy)
-    return _at(root, rng, copy, "", "KL0101")
+    return broken_at(root, rng, copy, "", "KL0101")
 
 
 def unknown_profile(root: Part, rng: random.Random) -> Broken | None:
-    found = [(part, name) for part in _known(root) for name in part.attributes
+    found = [(part, name) for part in known(root) for name in part.attributes
              if (part.name, name) == ("requires", "profile") or name == "profiles"]  # fmt: skip
-    chosen = _pick(rng, found)
+    chosen = pick(rng, found)
     if chosen is None:
         return None
     part, name = chosen
     part.attributes[name] = _slip(PROFILES[0], rng, PROFILES)
-    broken = _at(root, rng, part, name, "KL0201")
+    broken = broken_at(root, rng, part, name, "KL0201")
     return Broken(broken.text, broken.place, broken.codes, kiwi=False)
 
 
 def wrong_version(root: Part, rng: random.Random) -> Broken | None:
     root.attributes["schemaversion"] = rng.choice(("6.2", "7.3", "8.6", "9.0", "eight"))
-    return _at(root, rng, root, "schemaversion", "KL0010")
+    return broken_at(root, rng, root, "schemaversion", "KL0010")
 
 
 def other_image(root: Part, rng: random.Random) -> Broken | None:
@@ -265,11 +239,11 @@ def other_image(root: Part, rng: random.Random) -> Broken | None:
     name = rng.choice(names)
     values = [v for v in legal_values(TYPE.attributes[name].value) if v != "vagrant"]
     kind.attributes[name] = rng.choice(values)
-    return _at(root, rng, kind, name, "KL0701")
+    return broken_at(root, rng, kind, name, "KL0701")
 
 
 def both_alternatives(root: Part, rng: random.Random) -> Broken | None:
-    found = [(part, group) for part in _known(root) for group in part.form.alternatives
+    found = [(part, group) for part in known(root) for group in part.form.alternatives
              if any(name in part.attributes for name in group.names)]  # fmt: skip
     if not found:
         return None
@@ -277,7 +251,7 @@ def both_alternatives(root: Part, rng: random.Random) -> Broken | None:
     for name in group.names:
         if name not in part.attributes:
             part.attributes[name] = "true"
-            return _at(root, rng, part, name, "KL0703")
+            return broken_at(root, rng, part, name, "KL0703")
     return None
 
 
@@ -293,7 +267,7 @@ def attribute_of_another_loader(root: Part, rng: random.Random) -> Broken | None
         loader.drop(name)
     loader.children = [c for c in loader.children if c.name != "securelinux"]
     loader.attributes["timeout"] = "5"
-    return _at(root, rng, loader, "timeout", "KL0702")
+    return broken_at(root, rng, loader, "timeout", "KL0702")
 
 
 def reserved_partition(root: Part, rng: random.Random) -> Broken | None:
@@ -302,7 +276,7 @@ def reserved_partition(root: Part, rng: random.Random) -> Broken | None:
         return None
     part = rng.choice(found)
     part.attributes["name"] = rng.choice(("root", "boot", "swap", "efi", "readonly"))
-    return _at(root, rng, part, "name", "KL0404")
+    return broken_at(root, rng, part, "name", "KL0404")
 
 
 def without_what_it_needs(root: Part, rng: random.Random) -> Broken | None:
@@ -327,154 +301,56 @@ def without_what_it_needs(root: Part, rng: random.Random) -> Broken | None:
 
 def _without(root: Part, rng: random.Random, kind: Part, at: Part, *names: str) -> Broken:
     kind.drop(*names)
-    return _at(root, rng, at, "", "KL0702")
-
-
-def unclosed_tag(root: Part, rng: random.Random) -> Broken | None:
-    """An end tag is missing, which shows at that of the element around it."""
-    around = {id(child): part for part in root.walk() for child in part.children}
-    found = [part for part in root.walk() if part.children and part is not root]
-    if not found:
-        return None
-    part = rng.choice(found)
-    text = render(root, rng.randrange(1000))
-    start, end = text.ends[id(part)]
-    cut = text.text[:start] + text.text[end:]
-    shows = text.ends[id(around[id(part)])][0] - (end - start)
-    return Broken(cut, _line_column(cut, shows), ("KL0006",))
-
-
-def wrong_end_tag(root: Part, rng: random.Random) -> Broken | None:
-    text = render(root, rng.randrange(1000)).text
-    end = rng.choice(list(re.finditer(r"</([\w:-]+)>", text)))
-    cut = text[: end.start()] + f"</{end[1]}s>" + text[end.end() :]
-    return Broken(cut, _line_column(cut, end.start()), ("KL0006",))
-
-
-def bad_entity(root: Part, rng: random.Random) -> Broken | None:
-    text = render(root, rng.randrange(1000)).text
-    values = [m for m in re.finditer(r'="[^"]+', text) if m.start() > 40]
-    value = rng.choice(values)
-    wrong = rng.choice(("&nbsp;", "&unknown;", "&auml;"))
-    cut = text[: value.end()] + wrong + text[value.end() :]
-    return Broken(cut, _line_column(cut, value.end()), ("KL0007",))
-
-
-def plain_ampersand(root: Part, rng: random.Random) -> Broken | None:
-    text = render(root, rng.randrange(1000)).text
-    value = rng.choice([m for m in re.finditer(r'="[^"]+', text) if m.start() > 40])
-    cut = text[: value.end()] + "& b" + text[value.end() :]
-    line, column = _line_column(cut, value.end())
-    return Broken(cut, (line, column), ("KL0007",))
-
-
-def duplicate_attribute(root: Part, rng: random.Random) -> Broken | None:
-    found = _pick(rng, [(p, a) for p in _known(root) for a in p.attributes])
-    if found is None:
-        return None
-    part, name = found
-    text = render(root, rng.randrange(1000))
-    start = _offset(text, text.place(part, name))
-    end = text.text.index('"', text.text.index('"', start) + 1) + 1
-    again = f'\n  {name}="x"'
-    cut = text.text[:end] + again + text.text[end:]
-    return Broken(cut, _line_column(cut, end + 3), ("KL0008",))
-
-
-def missing_quote(root: Part, rng: random.Random) -> Broken | None:
-    text = render(root, rng.randrange(1000)).text
-    value = rng.choice([m for m in re.finditer(r'="([^"]*)"', text) if m.start() > 40])
-    cut = text[: value.start() + 1] + "5" + text[value.end() :]
-    return Broken(cut, _line_column(cut, value.start() + 1), ("KL0007",))
-
-
-def unclosed_quote(root: Part, rng: random.Random) -> Broken | None:
-    """The value of an attribute runs on to the next quote there is."""
-    found = _pick(rng, [(p, a) for p in _known(root) for a in p.attributes])
-    if found is None:
-        return None
-    text = render(root, rng.randrange(1000))
-    start = _offset(text, text.place(*found))
-    end = text.text.index('"', text.text.index('"', start) + 1)
-    cut = text.text[:end] + text.text[end + 1 :]
-    return Broken(cut, _line_column(cut, start), ("KL0007",))
-
-
-def missing_bracket(root: Part, rng: random.Random) -> Broken | None:
-    """A tag without `>`, with another one in the next line."""
-    text = render(root, rng.randrange(1000)).text
-    found = [m for m in re.finditer(r"/?>(?=\n *<)", text) if m.start() > 40]
-    if not found:
-        return None
-    gone = rng.choice(found)
-    cut = text[: gone.start()] + text[gone.end() :]
-    return Broken(cut, _line_column(cut, gone.start()), ("KL0007",))
-
-
-def two_roots(root: Part, rng: random.Random) -> Broken | None:
-    text = render(root, rng.randrange(1000)).text
-    return Broken(text + "<image/>\n", _line_column(text, len(text)), ("KL0007",))
-
-
-def text_after_the_end(root: Part, rng: random.Random) -> Broken | None:
-    text = render(root, rng.randrange(1000)).text
-    return Broken(text + "done\n", _line_column(text, len(text)), ("KL0007",))
+    return broken_at(root, rng, at, "", "KL0702")
 
 
 def other_root(root: Part, rng: random.Random) -> Broken | None:
     root.name = rng.choice(("configuration", "appliance", "images", "Image"))
-    return _at(root, rng, root, "", "KL0101")
+    return broken_at(root, rng, root, "", "KL0101")
 
 
 def unknown_namespace(root: Part, rng: random.Random) -> Broken | None:
-    part = rng.choice(_known(root))
+    part = rng.choice(known(root))
     part.attributes["xml:base"] = "x"
-    return _at(root, rng, part, "xml:base", "KL0102")
+    return broken_at(root, rng, part, "xml:base", "KL0102")
 
 
 def element_of_another_namespace(root: Part, rng: random.Random) -> Broken | None:
-    part = rng.choice([p for p in _known(root) if p.form.children and not p.form.foreign])
+    part = rng.choice([p for p in known(root) if p.form.children and not p.form.foreign])
     stranger = Part("z:data", {"xmlns:z": "urn:z"})
     part.children.append(stranger)
-    return _at(root, rng, stranger, "", "KL0101")
-
-
-def unbound_prefix(root: Part, rng: random.Random) -> Broken | None:
-    part = rng.choice(_known(root))
-    part.attributes["k:thing"] = "x"
-    return _at(root, rng, part, "k:thing", "KL0007")
-
-
-def _offset(text: Text, place: tuple[int, int]) -> int:
-    lines = text.text.split("\n")
-    return sum(len(line) + 1 for line in lines[: place[0] - 1]) + place[1] - 1
-
-
-def _line_column(text: str, offset: int) -> tuple[int, int]:
-    return text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
+    return broken_at(root, rng, stranger, "", "KL0101")
 
 
 BREAKAGES: tuple[Breakage, ...] = (
-    misspelt_element, misspelt_attribute, wrong_enum, misspelt_enum, wrong_number, wrong_boolean,
-    wrong_pattern, empty_value, missing_child, missing_attribute, duplicate_child, stray_text,
-    foreign_attribute, wrong_parent, unknown_profile, wrong_version, other_image,
-    both_alternatives, attribute_of_another_loader, reserved_partition, without_what_it_needs,
-    unclosed_tag, wrong_end_tag, bad_entity, plain_ampersand, duplicate_attribute, missing_quote,
-    unclosed_quote, missing_bracket, two_roots, text_after_the_end, other_root, unknown_namespace,
-    element_of_another_namespace, unbound_prefix,
-)  # fmt: skip
+    misspelt_element,
+    misspelt_attribute,
+    wrong_enum,
+    misspelt_enum,
+    wrong_number,
+    wrong_boolean,
+    wrong_pattern,
+    empty_value,
+    missing_child,
+    missing_attribute,
+    duplicate_child,
+    stray_text,
+    foreign_attribute,
+    wrong_parent,
+    unknown_profile,
+    wrong_version,
+    other_image,
+    both_alternatives,
+    attribute_of_another_loader,
+    reserved_partition,
+    without_what_it_needs,
+    other_root,
+    unknown_namespace,
+    element_of_another_namespace,
+    *TEXT_BREAKAGES,
+)
 
 
 def name_of(breakage: Breakage) -> str:
     """What it is called in tests and figures."""
     return getattr(breakage, "__name__", "").strip("_").replace("_", " ")
-
-
-def broken(make: Callable[[int], Part], count: int) -> Iterator[tuple[str, int, Broken]]:
-    """(kind, seed, broken description) for `count` specimens `make(seed)` of each kind."""
-    for breakage in BREAKAGES:
-        for seed in range(count):
-            rng = random.Random(f"{name_of(breakage)} {seed}")
-            made = breakage(make(seed), rng)
-            if made is not None:
-                yield name_of(breakage), seed, made

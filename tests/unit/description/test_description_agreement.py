@@ -9,7 +9,8 @@ import random
 from pathlib import Path
 
 import pytest
-from breakages import BREAKAGES, Breakage, name_of, without_what_it_needs
+from breakages import BREAKAGES, name_of, without_what_it_needs
+from broken import Breakage
 from description_samples import STORAGE, X86, errors, findings, write, write_keys
 from kiwi_facts import kiwi_elements
 from lxml import etree
