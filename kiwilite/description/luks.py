@@ -103,7 +103,7 @@ def check_luks(image_type: Node) -> Iterator[Diagnostic]:
     yield from _keyslots(keyslots, at_build)
     first = {option.get("name") or "": option for option in reversed(options)}
     yield from _encryption(first, image_type, at_build)
-    yield from _key_derivation(first, image_type, at_build)
+    yield from _key_derivation(first, image_type)
 
 
 def _only_at_build(image_type: Node, at_build: bool) -> Iterator[Diagnostic]:
@@ -230,19 +230,13 @@ def _integrity(options: dict[str, Node], name: str, cipher: Cipher) -> Iterator[
         yield fault(options["--integrity"], "value", "KL0409", message, f"write {needed}")
 
 
-def _key_derivation(
-    options: dict[str, Node], image_type: Node, at_build: bool
-) -> Iterator[Diagnostic]:
+def _key_derivation(options: dict[str, Node], image_type: Node) -> Iterator[Diagnostic]:
     attribute, option = image_type.get("luks_pbkdf"), _value(options, "--pbkdf")
     if attribute and option and attribute != option:
         line = image_type.attribute_span("luks_pbkdf").line
         message = f"`luks_pbkdf` is `{attribute}` (at line {line}), `--pbkdf` is `{option}`"
         yield fault(options["--pbkdf"], "value", "KL0204", message)
     function = option or attribute
-    if at_build and function == "argon2i":
-        message = "argon2i is not possible for a volume that is made at build time"
-        where = (options["--pbkdf"], "value") if option else (image_type, "luks_pbkdf")
-        yield fault(*where, "KL0410", message, "take argon2id")
     iterations = options.get("--pbkdf-force-iterations")
     count = number(iterations.get("value")) if iterations else None
     if iterations and function == "pbkdf2" and count and 4 <= count < _PBKDF2_LEAST_ITERATIONS:

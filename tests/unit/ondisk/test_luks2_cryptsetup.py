@@ -106,7 +106,11 @@ def test_cryptsetup_opens_our_keyslots(
     raw = volume.create(
         encryption,
         Random(2).randbytes(encryption.key_bytes),
-        [("first", b"first", PBKDF2), ("recovery", b"second", ARGON2ID)],
+        [
+            ("first", b"first", PBKDF2),
+            ("recovery", b"second", ARGON2ID),
+            ("", b"argon2i", replace(ARGON2ID, variant="argon2i")),
+        ],
         uuid=UUID_1,
         label="lab",
         subsystem="kiwilite-ready",
@@ -118,6 +122,7 @@ def test_cryptsetup_opens_our_keyslots(
         os.chown(path, user, user)
     assert opens(path, b"first", user=user)
     assert opens(path, b"second", user=user)
+    assert opens(path, b"argon2i", user=user)
     assert not opens(path, b"third", user=user)
     assert path.read_bytes()[: len(raw)] == raw  # nothing was there to be repaired
 
