@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -131,6 +132,12 @@ def _pin_ext_times(
 
 # Nothing newer than what Linux 6.1 mounts, whatever the host's mkfs.xfs would choose.
 XFS_FEATURES = ("-m", "bigtime=1,inobtcount=1,reflink=1,rmapbt=0", "-i", "nrext64=0")
+NEWER_XFS_FEATURES = (
+    ((6, 10), ("-i", "exchange=0", "-n", "parent=0")),
+    ((6, 13), ("-m", "metadir=0")),
+)
+"""The release of mkfs.xfs from which on it knows a feature, and what leaves it out. An older one
+refuses the word."""
 XFS_LABEL_LENGTH = 12
 LOST_IN_XFS = {"security.capability"}
 """Attributes that the prototype language has no words for, and no tool to set them later."""
@@ -140,7 +147,7 @@ def _xfs(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
     prototype = job.scratch / "prototype"
     prototype.write_text("\n".join(_prototype(folder)) + "\n")
     job.run(
-        ["mkfs.xfs", "-q", "-f", *XFS_FEATURES, "-m", f"uuid={step.uuid}"]
+        ["mkfs.xfs", "-q", "-f", *xfs_features(job), "-m", f"uuid={step.uuid}"]
         # Made on a file, which does not say what the disk's sectors are.
         + ["-s", f"size={step.sector_size}"]
         + ["-L", step.label[:XFS_LABEL_LENGTH], "-p", str(prototype), str(image)],
@@ -148,6 +155,21 @@ def _xfs(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
     )
     # mkfs.xfs -p can place a file over the log and still end with 0.
     job.run(["xfs_repair", "-n", "-f", image])
+
+
+def xfs_features(job: Job) -> tuple[str, ...]:
+    """Options that make an XFS for the oldest kernel, in the words of this host's mkfs.xfs."""
+    return features_of(job.run(["mkfs.xfs", "-V"]))
+
+
+def features_of(version: str) -> tuple[str, ...]:
+    """The same, from what mkfs.xfs says of its version; raises StageFailed."""
+    found = re.search(r"([0-9]+)\.([0-9]+)", version)
+    if found is None:
+        raise StageFailed(f"mkfs.xfs tells no version: {version.strip()!r}")
+    release = int(found[1]), int(found[2])
+    newer = (words for since, words in NEWER_XFS_FEATURES if release >= since)
+    return tuple(word for words in (XFS_FEATURES, *newer) for word in words)
 
 
 def fixed_clock(epoch: int) -> dict[str, str]:

@@ -14,7 +14,7 @@ from kiwilite.build.geometry import partition_size
 from kiwilite.build.job import Job
 from kiwilite.build.luks_volume import MIB, VolumeIdentity, geometry_for, write_volume
 from kiwilite.build.passphrase import passphrase_bytes
-from kiwilite.build.stages.filesystem import XFS_FEATURES, fixed_clock
+from kiwilite.build.stages.filesystem import fixed_clock, xfs_features
 from kiwilite.errors import KiwiliteError
 from kiwilite.ondisk.encryption import Encryption, encryption
 from kiwilite.ondisk.integrity import TooSmallForIntegrity
@@ -88,7 +88,7 @@ def make_xfs(step: LuksVolume, job: Job, image: Path, size: int) -> None:
         stream.truncate(size)
     log = ["--unsupported", "-l", f"size={SPARSE_LOG}"] if step.fill == "sparse" else []
     job.run(
-        ["mkfs.xfs", "-q", "-f", *XFS_FEATURES, "-m", f"uuid={step.filesystem_uuid}"]
+        ["mkfs.xfs", "-q", "-f", *xfs_features(job), "-m", f"uuid={step.filesystem_uuid}"]
         + ["-b", "size=4096", "-s", f"size={step.sector_size}", *log, image],
         environment=fixed_clock(step.epoch),
     )

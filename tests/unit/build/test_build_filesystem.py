@@ -13,6 +13,7 @@ import pytest
 
 from kiwilite.build.job import Job
 from kiwilite.build.stages import filesystem
+from kiwilite.build.stages.filesystem import XFS_FEATURES, features_of
 from kiwilite.errors import StageFailed
 from kiwilite.plan.image_steps import FileSystem
 from kiwilite.plan.partitions import MIB
@@ -152,3 +153,14 @@ def test_xfs_has_the_sectors_of_its_disk(tmp_path: Path, sector: int) -> None:
 def test_ext4_has_blocks_that_every_disk_can_take(tmp_path: Path, sector: int) -> None:
     # s_log_block_size, little-endian, at 24 of the superblock, which is at 1024
     assert 1024 << struct.unpack_from("<I", made(tmp_path, "ext4", sector), 1048)[0] == 4096
+
+
+def test_features_that_old_kernels_lack_are_left_out_where_mkfs_xfs_knows_them() -> None:
+    old, new = features_of("mkfs.xfs version 6.1.0\n"), features_of("mkfs.xfs version 6.18.1\n")
+    assert old == XFS_FEATURES
+    assert new[: len(old)] == old
+    for option, word in (("-i", "exchange=0"), ("-n", "parent=0"), ("-m", "metadir=0")):
+        assert new[new.index(word) - 1] == option
+    assert "metadir=0" not in features_of("mkfs.xfs version 6.10.0\n")
+    with pytest.raises(StageFailed, match="tells no version"):
+        features_of("what?")
