@@ -11,7 +11,9 @@ from uuid import UUID
 import pytest
 
 from kiwilite.build import luks_volume as made
+from kiwilite.build.job import Job
 from kiwilite.build.luks_volume import BLOCK, Fill, Journal, VolumeIdentity, write_volume
+from kiwilite.build.passphrase import passphrase_bytes
 from kiwilite.description.luks import xfs_least
 from kiwilite.ondisk.encryption import Encryption, encryption, encryption_of_segment
 from kiwilite.ondisk.integrity import (
@@ -21,6 +23,7 @@ from kiwilite.ondisk.integrity import (
     fresh_section,
     geometry_of,
 )
+from kiwilite.ondisk.luks2 import volume as luks2
 from kiwilite.ondisk.luks2.header import LuksHeader, unpack
 from kiwilite.ondisk.luks2.kdf import Argon2, Kdf, Pbkdf2
 from kiwilite.ondisk.luks2.tokens import keyslot_names, written_extents
@@ -29,6 +32,7 @@ from kiwilite.ondisk.payload import Extent, Found, Payload, check_area, decrypt_
 from kiwilite.ondisk.sectors import UNWRITTEN, sector_cipher
 from kiwilite.ondisk.xfs import XfsSuperblock
 from kiwilite.parallel import in_parallel
+from kiwilite.plan.references import Source
 
 MIB = 1 << 20
 SIZE = 400 * MIB
@@ -270,3 +274,45 @@ def test_the_description_s_least_partition_is_the_least_that_xfs_fits_in(kind: E
     assert made.geometry_for(least, kind, "written").provided_bytes >= 300 * MIB
     assert made.geometry_for(least, kind, "deferred").provided_bytes >= 300 * MIB
     assert made.geometry_for(least - 2 * MIB, kind, "written").provided_bytes < 300 * MIB
+
+
+@pytest.mark.parametrize(
+    ("content", "by_key_file", "by_passphrase"),
+    [
+        (b"a secret\n", False, True),
+        (b"a secret", True, True),
+        (b"\x00binary\n\xff", True, False),
+    ],
+    ids=["a line of text", "no line end", "bytes"],
+)
+def test_a_key_opens_with_cryptsetup_as_the_manual_says(
+    tmp_path: Path, content: bytes, by_key_file: bool, by_passphrase: bool
+) -> None:
+    """By --key-file where the file does not end in a line end, typed in where it is text."""
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+    job = Job("", tmp_path, tmp_path, tmp_path / "log", {}, {str(file): file}, tmp_path, {})
+    phrase = passphrase_bytes(Source(file), job)
+    header = tmp_path / "header"
+    raw = luks2.create(
+        GCM,
+        bytes(range(32)),
+        [("", phrase, FAST)],
+        uuid=WHO.uuid,
+        label="",
+        subsystem="",
+        randomness=os.urandom,
+    )
+    header.write_bytes(raw.ljust(17 * MIB, b"\0"))
+
+    def opens(*words: str | Path, typed: bytes = b"") -> bool:
+        command = ["cryptsetup", "open", "--test-passphrase", *words, header]
+        return (
+            subprocess.run(command, input=typed, capture_output=True, check=False).returncode == 0
+        )
+
+    assert opens("--key-file", file) is by_key_file
+    assert opens(typed=content.removesuffix(b"\n") + b"\n") is by_passphrase
+    typed_file = tmp_path / "typed"
+    typed_file.write_bytes(phrase)
+    assert opens("--key-file", typed_file)
