@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
-import random
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import tiny_appliance
 import verify_faults
+from verify_checks import checked, flips, misplaced
 from verify_faults import Built, Fault
 
 from kiwilite.inspect.checked import Scope
 from kiwilite.inspect.findings import Severity
-from kiwilite.inspect.regions import Region, State, state_at
+from kiwilite.inspect.regions import State
 from kiwilite.inspect.source import opened
 from kiwilite.inspect.verdict import Verdict
 from kiwilite.inspect.verify import Given, Report, verify
@@ -51,24 +49,6 @@ def good(built: Built) -> Report:
         return verify(disk, Given())
 
 
-def checked(raw: Path, scope: Scope | None = None) -> Report:
-    """The image's report; with a scope, work that reads much is done there only."""
-    with opened(raw) as disk:
-        return verify(disk, Given(), scope)
-
-
-def span(report: Report, offset: int, part: str | None = None) -> int | None:
-    """Length of the narrowest finding that takes in a byte; None if there is none."""
-    places = [
-        place
-        for finding in report.findings
-        if finding.severity is not Severity.NOTE
-        for place in (finding.place, *finding.also)
-        if place.overlaps(offset, offset + 1) and part in (None, place.part)
-    ]
-    return min((place.end - place.start for place in places), default=None)
-
-
 def test_there_is_nothing_to_say_of_a_good_image(good: Report) -> None:
     assert [f for f in good.findings if f.severity is not Severity.NOTE] == []
     assert good.verdict is Verdict.SOUND
@@ -81,59 +61,15 @@ def test_every_byte_of_a_good_image_is_checked_or_unallocated(built: Built, good
     assert {r.state for r in regions} <= {State.CHECKED, State.UNALLOCATED}
 
 
-def misplaced(built: Built, scoped: bool) -> Iterator[str]:
-    """The chosen faults, one at a time: those that are not found where they are."""
-    for fault in verify_faults.faults(built):
-        end = fault.offset + len(fault.content or b".")
-        before = fault.damage(built.raw)
-        try:
-            report = checked(built.raw, Scope(fault.offset, end) if scoped else None)
-        finally:
-            fault.undo(built.raw, before)
-        found = span(report, fault.offset, fault.part)
-        if found is None or found > fault.span:
-            yield f"{fault.name}: placed within {found} bytes, not {fault.span}"
-
-
 def test_every_chosen_fault_is_found_and_placed(built: Built) -> None:
     assert len(verify_faults.faults(built)) >= 30
-    assert not list(misplaced(built, scoped=True))
+    assert not list(misplaced(built, verify_faults.faults(built), scoped=True))
     assert checked(built.raw).verdict is Verdict.SOUND  # all of them are undone
 
 
 @pytest.mark.soak
 def test_every_chosen_fault_is_found_by_a_whole_check_too(built: Built) -> None:
-    assert not list(misplaced(built, scoped=False))
-
-
-def places(built: Built, regions: tuple[Region, ...], count: int, seed: int) -> Iterator[int]:
-    """Bytes anywhere, and as many where something was written: most of a disk is empty."""
-    chance = random.Random(seed)
-    size = built.raw.stat().st_size
-    with opened(built.raw) as disk:
-        data = list(disk.data(0, size))
-    for number in range(count):
-        if number % 2:
-            yield chance.randrange(size)
-        else:
-            start, end = chance.choice(data)
-            yield chance.randrange(start, end)
-
-
-def flips(built: Built, good: Report, count: int, seed: int) -> None:
-    """Flip one bit at a time; each is found where it is, or lies in unallocated bytes."""
-    wrong = []
-    for offset in places(built, good.regions, count, seed):
-        fault = Fault("flip", "", offset, 0)
-        before = fault.damage(built.raw)
-        try:
-            report = checked(built.raw, Scope(offset, offset + 1))
-        finally:
-            fault.undo(built.raw, before)
-        allocated = state_at(good.regions, offset) is not State.UNALLOCATED
-        if allocated and span(report, offset) is None:
-            wrong.append(f"byte {offset}: {report.findings}")
-    assert not wrong, "\n".join(wrong)
+    assert not list(misplaced(built, verify_faults.faults(built), scoped=False))
 
 
 def test_100_random_flips_are_found(built: Built, good: Report) -> None:

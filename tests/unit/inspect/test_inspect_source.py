@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import shutil
 import subprocess
@@ -76,3 +78,24 @@ def test_chunks_leave_out_holes_and_start_at_their_multiples(tmp_path: Path) -> 
 def test_what_is_not_there_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="No such file"), opened(tmp_path / "nothing"):
         pass
+
+
+def test_a_block_device_that_cannot_tell_its_holes_reads_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in its place, with the two answers in which a device differs from one."""
+    path = raw_file(tmp_path)
+    real = os.lseek
+
+    def lseek(fd: int, position: int, how: int) -> int:
+        if how in (os.SEEK_DATA, os.SEEK_HOLE):
+            raise OSError(errno.EINVAL, "a device has no holes")
+        return real(fd, position, how)
+
+    monkeypatch.setattr(os, "lseek", lseek)
+    monkeypatch.setattr(Path, "is_block_device", lambda _: True)
+    with opened(path) as disk:
+        assert (disk.form, disk.size) == ("block device", len(whole()))
+        assert list(disk.data(0, disk.size)) == [(0, disk.size)]
+        assert list(disk.data(5, 7)) == [(5, 7)]
+        assert disk.extract(0, disk.size, tmp_path / "copy").read_bytes() == whole()
