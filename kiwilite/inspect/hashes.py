@@ -12,6 +12,7 @@ from kiwilite.inspect.policy import VerityRecord
 from kiwilite.inspect.regions import Region, State
 from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
+from kiwilite.inspect.verdict import FEC
 from kiwilite.ondisk import verity, verity_metadata
 from kiwilite.trust import rsa_pss
 
@@ -60,7 +61,8 @@ def check_verity(
         )
         for a, b in runs(bad)
     ]
-    return joined([Checked(tuple(findings), tuple(_claims(data, tree, jobs))), _padding(tree)])
+    claims = (*_claims(data, tree, jobs), *_parity(hashes, record))
+    return joined([Checked(tuple(findings), claims), _padding(tree)])
 
 
 def _blocks(count: int) -> str:
@@ -194,6 +196,16 @@ def _claims(data: Partition, tree: _Tree, jobs: list[_Batch]) -> Iterator[Region
         yield Region(start, end, State.CHECKED, data.name, BY)
     start = tree.hashes.start + tree.at
     yield Region(start, start + tree.shape.tree_bytes, State.CHECKED, tree.hashes.name, BY)
+
+
+def _parity(hashes: Partition, record: VerityRecord) -> Iterator[Region]:
+    """Error correction data: up to the metadata block, or the partition's end."""
+    if record.fec is None:
+        return
+    end = hashes.end
+    if record.metadata_offset is not None and record.partuuid == record.hash_partuuid:
+        end = hashes.start + record.metadata_offset
+    yield Region(hashes.start + record.fec[0], end, State.UNCHECKED, hashes.name, FEC)
 
 
 def _padding(tree: _Tree) -> Checked:

@@ -13,11 +13,13 @@ from kiwilite.inspect.regions import Region, State
 JOURNAL: Final = "integrity journal"
 KEYSLOT: Final = "keyslot without its passphrase"
 VOLUME: Final = "content (Luks)"
+FEC: Final = "error correction data, which are not computed anew"
 
 _SEAL: Final = "only a seal that still holds could tell: the disk has none, or has changed since"
 _REMEDIES: Final = {
     VOLUME: "a key checks it: --key-file or --passphrase-file",
     KEYSLOT: "the key of this keyslot checks it: --key-file or --passphrase-file, once for each",
+    FEC: f"wrong ones repair nothing, and cannot make a wrong block pass; {_SEAL}",
     JOURNAL: f"nothing in the format does but for its commit ids; {_SEAL}",
 }
 

@@ -16,8 +16,10 @@ from kiwilite.inspect.checked import Checked, Scope
 from kiwilite.inspect.findings import Severity
 from kiwilite.inspect.hashes import check_metadata, check_verity
 from kiwilite.inspect.policy import VerityRecord
+from kiwilite.inspect.regions import State
 from kiwilite.inspect.source import opened
 from kiwilite.inspect.table import Partition
+from kiwilite.inspect.verdict import FEC
 from kiwilite.ondisk import verity, verity_metadata
 from kiwilite.trust import rsa_pss
 
@@ -190,3 +192,15 @@ def test_what_a_block_says_is_compared_with_the_superblock_wherever_the_tree_sta
     words = [] if field is None else [FIELDS[field][1]]
     assert [f.severity for f in found] == [Severity.ERROR] * len(words)
     assert all(f"for the {word}," in f.what for f, word in zip(found, words, strict=True))
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_error_correction_data_are_told_to_be_unchecked(tmp_path: Path, apart: bool) -> None:
+    path = tmp_path / "disk"
+    data, hashes, record = made(path, apart=apart)
+    end = data.size - 4096
+    record = replace(record, fec=(2 << 20, 2), metadata_offset=end)
+    (claim,) = [c for c in checked(path, data, hashes, record).claims if c.by == FEC]
+    assert claim.state is State.UNCHECKED
+    assert claim.start == hashes.start + (2 << 20)
+    assert claim.end == (hashes.end if apart else end)
