@@ -28,6 +28,7 @@ LIBRARIES = {
     "cryptography": "hashes",
     "docopt-ng": "the command line",
     "lxml": "reads and checks descriptions",
+    "numpy": "checks volumes with AEGIS",
     "pefile": "reads and writes the unified kernel image",
     "pyparted": "partition geometry",
     "PyYAML": "reads kiwilite.yml",
