@@ -28,7 +28,7 @@ LIBRARIES = {
     "cryptography": "hashes",
     "docopt-ng": "the command line",
     "lxml": "reads and checks descriptions",
-    "numpy": "checks volumes encrypted with AEGIS",
+    "numpy": "checks volumes with AEGIS",
     "pefile": "reads and writes the unified kernel image",
     "pyparted": "partition geometry",
     "PyYAML": "reads kiwilite.yml",
