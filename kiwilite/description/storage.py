@@ -163,8 +163,9 @@ def check_growth(image_type: Node) -> Iterator[Diagnostic]:
     for section in image_type.all("oemconfig"):
         for wish in section.all("oem-resize", "oem-resize-once"):
             if truth(wish.text) and not writes_to_partition(image_type):
-                message = f"`<{wish.name}>` needs a partition that the overlay writes to"
-                yield fault(wish, None, "KL0702", message)
+                message = f"`<{wish.name}>` has no effect: no overlay writes to a partition"
+                hint = "leave it out, or give the overlay a partition that can grow"
+                yield Diagnostic(wish.span, "warning", "KL0902", message, hint)
 
 
 _KERNELS: Final = ("/dev", "/proc", "/run", "/sys")

@@ -30,7 +30,7 @@ TEXT = """\
 <timezone>UTC</timezone>
 <type image="oem" firmware="efi" filesystem="xfs" overlayroot="true"
 overlayroot_write_partition="false" kernelcmdline="quiet a='b c'">
-<bootloader name="systemd_boot" timeout="3" console="serial"/>
+<bootloader name="grub2" timeout="3" console="serial"/>
 <oemconfig><oem-resize>true</oem-resize><oem-resize-once>true</oem-resize-once></oemconfig>
 <size unit="G">4</size>
 </type>
@@ -90,7 +90,7 @@ def test_the_variables_are_those_that_scripts_get(ask: Any) -> None:
         "kiwi_cmdline": "quiet a='b c'",
         "kiwi_delete": "apt zsh",
         "kiwi_timezone": "UTC",
-        "kiwi_bootloader": "systemd_boot",
+        "kiwi_bootloader": "grub2",
         "kiwi_boot_timeout": "3",
         "kiwi_bootloader_console": "serial:serial",
         "kiwi_oemresizeonce": "true",
@@ -180,7 +180,7 @@ def test_a_mistake_of_the_grammar_is_status_1(
     (folder / "appliance.kiwi").write_text(TEXT.replace('timeout="3"', 'timeuot="3"'))
     status, err = refusal(folder, capsys)
     assert status == 1
-    assert "appliance.kiwi:15:33: error[KL0102]" in err
+    assert "error[KL0102]" in err and "appliance.kiwi:15:26" in err
 
 
 def test_two_types_at_once_matter_only_where_one_is_asked_about(

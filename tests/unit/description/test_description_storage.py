@@ -206,8 +206,6 @@ def test_what_can_be_built_is_silent(tmp_path: Path, text: str) -> None:
         (minimal(type_attributes='initrd_system="dracut"'), "KL0501", "initrd_s", "`dracut`"),
         (minimal(type_attributes='boot_switches="rd.root.overlay.temp"'), "KL0420", "boot_sw",
          "rd.root.overlay.temporary"),
-        (minimal(type_children="<oemconfig><oem-resize-once>1</oem-resize-once></oemconfig>"),
-         "KL0702", "<oem-resize-once>", "the overlay writes to"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_an_error_at_its_place(
@@ -216,6 +214,13 @@ def test_what_cannot_be_built_is_an_error_at_its_place(
     (found,) = said(tmp_path, text)
     assert places([found]) == [("error", code, *place(text, at))]
     assert words in f"{found.message}\n{found.hint}"
+
+
+def test_growth_without_a_partition_to_grow_is_a_warning(tmp_path: Path) -> None:
+    text = minimal(type_children="<oemconfig><oem-resize-once>1</oem-resize-once></oemconfig>")
+    (found,) = said(tmp_path, text)
+    assert places([found]) == [("warning", "KL0902", *place(text, "<oem-resize-once>"))]
+    assert "no overlay writes to a partition" in found.message
 
 
 def test_a_machine_without_legacy_bios_cannot_boot_from_it(tmp_path: Path) -> None:

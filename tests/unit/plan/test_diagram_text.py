@@ -70,7 +70,7 @@ disk of 2 GiB, not drawn to scale
 ┌────────┼───────────────┼──────┼──────────┼────────────┼──────────────────────┤
 │p.legacy│p.UEFI         │home  │tools     │p.lxreadonly│p.lxroot              │
 │2 MiB   │as its content │64 MiB│as its    │as its      │the rest              │
-│BIOS    │               │      │content   │content     │                      │
+│BIOS    │               │      │content   │content     │grows with the disk   │
 │boot,   │               │      │          │            │                      │
 │empty   │               │      │          │            │                      │
 └────────┴───────────────┴──────┴──────────┴────────────┴──────────────────────┘
