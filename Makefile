@@ -3,6 +3,7 @@
 BIN := .venv/bin
 DESCRIPTION := x86
 PROFILE := bootstrapped
+KIWI := build/peers/kiwi
 IMAGE_DIR := build/kiwilite-$(DESCRIPTION)-$(PROFILE)
 PYTHON_FILES := kiwilite tests benchmarks scripts setup.py
 
@@ -10,7 +11,7 @@ PYTHON_FILES := kiwilite tests benchmarks scripts setup.py
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
 .PHONY: start help setup doctor image test lint unit build-tests vm-tests soak \
-	accept-main accept-storage benchmark format schema generate clean
+	accept-main accept-storage accept-language benchmark format schema generate clean
 .NOTPARALLEL:
 
 start: setup help
@@ -63,6 +64,13 @@ accept-main: setup ## a line of evidence for every claim of the reference image
 
 accept-storage: setup ## a line of evidence for every claim of the storage stack (hours)
 	$(BIN)/python tests/accept/storage.py
+
+accept-language: setup $(KIWI) ## a line of evidence for every claim of the language
+	KIWI_PYTHON=$(KIWI)/bin/python $(BIN)/python tests/accept/language.py
+
+$(KIWI): # the reference for what is valid, in an environment of its own
+	python3 -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check kiwi==11.1.6 || { rm -rf $@; exit 1; }
 
 benchmark: setup ## builds, volumes, verify, cost at run time, checks, suggestions, measured
 	$(BIN)/python benchmarks/build_speed.py

@@ -32,7 +32,8 @@ Usage:
 
 Exit status: 0 done, 1 the description or an input is wrong, 2 usage, 3 this
 host lacks something, 4 a build step failed, 5 a package source cannot be
-reached, 6 no space left.
+reached, 6 no space left; of `image verify` also 7 warnings, 8 nothing wrong,
+but not all of it could be checked.
 """
 
 GROUPS = ("system", "description", "image", "explain", "doctor")

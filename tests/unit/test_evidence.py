@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import evidence
+import language
 import main
 import pytest
 import storage
@@ -61,7 +62,7 @@ def test_a_benchmark_shows_what_its_status_says(
     assert ("speed 2.00 MiB/s (limit 1)" in said.text) is prints.startswith(("[", "{"))
 
 
-@pytest.mark.parametrize("rows", [main.ROWS, storage.ROWS])
+@pytest.mark.parametrize("rows", [main.ROWS, storage.ROWS, language.ROWS])
 def test_every_row_has_a_number_of_its_own_and_evidence(rows: tuple[Row, ...]) -> None:
     assert [row.number for row in rows] == list(range(1, len(rows) + 1))
     assert all(row.parts or row.benchmark for row in rows)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kiwilite import errors
+from kiwilite.cli import image
 from kiwilite.description.load import load
 from kiwilite.description.vocabulary import vocabulary
 from kiwilite.plan.compile import compile
@@ -82,7 +83,7 @@ def test_the_table_of_exit_statuses_has_those_of_the_code() -> None:
     shown = {int(n) for n in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)}
     classes = [c for c in vars(errors).values() if isinstance(c, type)]
     used = {c.exit_status for c in classes if issubclass(c, errors.KiwiliteError)}
-    assert shown == used | {0, 130}
+    assert shown == used | set(image.STATUS.values()) | {130}
 
 
 @pytest.mark.parametrize("text", [README, (ROOT / "ARCHITECTURE.md").read_text()])
