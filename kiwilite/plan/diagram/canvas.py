@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from kiwilite.plan.diagram.words import cells
+from kiwilite.description.report.printable import columns as cells
 
 UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 _SIGNS: Final = " │││─┘┐┤─└┌├─┴┬┼"

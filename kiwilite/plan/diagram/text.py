@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from kiwilite.description.report.printable import columns as cells
 from kiwilite.plan.diagram.canvas import Canvas
 from kiwilite.plan.diagram.gutter import Trunk, gutter_width, trunks
 from kiwilite.plan.diagram.model import Box, Diagram, Disk
 from kiwilite.plan.diagram.skyline import Bar, Metrics, skyline
-from kiwilite.plan.diagram.words import cells, cut, fold, wrap
+from kiwilite.plan.diagram.words import cut, fold, wrap
 
 WIDTH = 80
 LABEL = 20

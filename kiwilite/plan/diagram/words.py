@@ -37,17 +37,6 @@ def clean(text: str) -> str:
     return "".join(kept)
 
 
-def cells(text: str) -> int:
-    """How many columns of a terminal `text` takes."""
-    return sum(_cells_of(character) for character in text)
-
-
-def _cells_of(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me"):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
 def cut(text: str, room: int, measure: Measure) -> str:
     """`text`, or as much of its beginning as there is room for, and an ellipsis."""
     shown = clean(text[:LONGEST])

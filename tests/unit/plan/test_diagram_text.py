@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from diagram_samples import CIRCLE, board, drawn, elsewhere, hostile, profiles, small, write
 
+from kiwilite.description.report.printable import columns as cells
 from kiwilite.plan.diagram.canvas import Canvas
 from kiwilite.plan.diagram.gutter import MOST_LANES, gutter_width, trunks
 from kiwilite.plan.diagram.model import Arrow, Box
 from kiwilite.plan.diagram.text import WIDTH, text
-from kiwilite.plan.diagram.words import cells
 
 SMALL = """\
 small 1.0.0

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kiwilite.plan.diagram.words import cells, clean, cut, fold, wrap
+from kiwilite.description.report.printable import columns as cells
+from kiwilite.plan.diagram.words import clean, cut, fold, wrap
 
 TEXTS = st.text(max_size=120)
 NAMES = st.lists(st.text("abc-./", min_size=1, max_size=12), max_size=60)
