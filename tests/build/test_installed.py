@@ -97,7 +97,9 @@ def test_run_x86_is_a_command(prefix: Path, tmp_path: Path) -> None:
         ("editors/vim", "share/kiwilite/editors/vim"),
         ("editors/vscode", "share/kiwilite/editors/vscode"),
         ("editors/xml", "share/xml/kiwilite"),
-        ("man", "share/man/man1"),
+        ("completions/bash", "share/bash-completion/completions"),
+        ("completions/zsh", "share/zsh/site-functions"),
+        ("completions/fish", "share/fish/vendor_completions.d"),
         ("kiwilite", "lib/python*/site-packages/kiwilite"),
     ],
 )
@@ -108,6 +110,13 @@ def test_every_file_is_installed_with_its_content(prefix: Path, folder: str, pla
     missing = [str(p) for p in wanted if not (target / p).is_file()]
     assert not missing
     assert filecmp.cmpfiles(source, target, map(str, wanted), shallow=False)[1:] == ([], [])
+
+
+@pytest.mark.parametrize("section", ["1", "5"])
+def test_manual_pages_are_installed_by_their_section(prefix: Path, section: str) -> None:
+    pages = {p.name for p in (prefix.parent / "source/man").glob(f"*.{section}")}
+    assert pages
+    assert {p.name for p in (prefix / f"share/man/man{section}").iterdir()} == pages
 
 
 def test_a_description_begun_by_the_installed_program_fits_the_installed_schema(
