@@ -14,7 +14,7 @@ import pytest
 import kiwilite
 
 ROOT = Path(kiwilite.__file__).resolve().parent.parent
-SOURCES = ("kiwilite", "schema", "descriptions", "editors", "man")
+SOURCES = ("kiwilite", "schema", "descriptions", "completions", "editors", "man")
 FILES = ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
 
 pytestmark = pytest.mark.build
