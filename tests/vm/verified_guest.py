@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +28,12 @@ class Guest:
     @property
     def policy(self) -> str:
         """The policy in the unified kernel image."""
-        return self._policy_entry()[0].data.decode()
+        entries, _ = self._first_archive()
+        return next(entry.data.decode() for entry in entries if entry.path == POLICY)
 
-    def _policy_entry(self) -> tuple[cpio.Entry, int]:
-        """The policy, and where the archive that has it ends."""
-        archive = uki.read(self.built.uki.read_bytes()).initrd
-        entries, end = cpio.read_one(archive)
-        return next(entry for entry in entries if entry.path == POLICY), end
+    def _first_archive(self) -> tuple[Sequence[cpio.Entry], int]:
+        """The archive with the policy, and a key where there is one; and where it ends."""
+        return cpio.read_one(uki.read(self.built.uki.read_bytes()).initrd)
 
     def boot(self, *words: str, root_hash: str = "", in_policy: str = "") -> str:
         """Boot the kernel with the UKI's command line and `words`.
@@ -45,10 +45,13 @@ class Guest:
         image = uki.read(self.built.uki.read_bytes())
         initrd, kernel = self.disk.with_suffix(".initrd"), self.disk.with_suffix(".kernel")
         kernel.write_bytes(image.linux)
-        entry, end = self._policy_entry()
-        policy = entry.data.decode().replace(own, in_policy or root_hash or own)
-        archive = cpio.write([cpio.regular(POLICY, policy.encode(), 0o400)], mtime=0)
-        initrd.write_bytes(archive + image.initrd[end:])
+        entries, end = self._first_archive()
+        policy = self.policy.replace(own, in_policy or root_hash or own)
+        changed = [
+            cpio.regular(POLICY, policy.encode(), 0o400) if entry.path == POLICY else entry
+            for entry in entries
+        ]
+        initrd.write_bytes(cpio.write(changed, mtime=0) + image.initrd[end:])
         # Without the check, as an emulated kernel on a busy host may miss its timer and panic.
         line = f"{image.profiles[0].cmdline} no_timer_check panic=-1".replace(own, root_hash or own)
         spec = MachineSpec(
