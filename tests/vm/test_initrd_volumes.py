@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from initrd_guest import (
 from kiwilite.boot.mark import provisioning_mark
 from kiwilite.boot.policy import Grow, Volume
 from kiwilite.ondisk import gpt
+from kiwilite.plan.disk import GROWS_ONCE
 
 pytestmark = pytest.mark.vm
 
@@ -41,6 +42,19 @@ def enlarge(appliance: Appliance, by: int = LARGER) -> None:
 def table(appliance: Appliance) -> gpt.Gpt:
     with appliance.disk.open("rb") as disk:
         return gpt.read(disk)
+
+
+def may_grow_once(appliance: Appliance) -> Appliance:
+    """With the mark that an image has whose last partition may grow once."""
+    before = table(appliance)
+    marked = tuple(
+        replace(p, attributes=GROWS_ONCE) if p.unique_guid == OVERLAY_PARTUUID else p
+        for p in before.partitions
+    )
+    areas = gpt.write(replace(before, partitions=marked))
+    appliance.write(areas.primary_offset, areas.primary)
+    appliance.write(areas.backup_offset, areas.backup)
+    return appliance.with_policy(grow=Grow("once", OVERLAY_PARTUUID))
 
 
 def overlay_kib(outcome: Outcome) -> int:
@@ -135,9 +149,8 @@ READ_END = "dd if=/dev/mapper/luks of=/dev/null bs=1M skip=320 && echo end: read
 def test_the_holes_of_a_sparse_volume_on_a_larger_disk_are_filled_once_and_it_grows(
     fresh: Appliance, tmp_path: Path
 ) -> None:
-    sparse = made_with_the_image(fresh, tmp_path, "sparse")
-    enlarge(sparse)
-    growing = sparse.with_policy(grow=Grow("once", OVERLAY_PARTUUID))
+    growing = may_grow_once(made_with_the_image(fresh, tmp_path, "sparse"))
+    enlarge(growing)
     growing.boot_until("writing zeros to the overlay volume", 1.5, "gpt")
     outcome = growing.boot("gpt", "note=kept", do=READ_ALL + CHECK)
     assert "opening the overlay volume on /dev/vda3 (sparse)" in outcome.text
@@ -151,9 +164,9 @@ def test_the_holes_of_a_sparse_volume_on_a_larger_disk_are_filled_once_and_it_gr
 def test_a_full_volume_grows_once_and_only_what_is_new_is_filled(
     fresh: Appliance, tmp_path: Path
 ) -> None:
-    full = made_with_the_image(fresh, tmp_path, "full")
-    enlarge(full)
-    outcome = full.with_policy(grow=Grow("once", OVERLAY_PARTUUID)).boot("gpt", do=READ_END + CHECK)
+    growing = may_grow_once(made_with_the_image(fresh, tmp_path, "full"))
+    enlarge(growing)
+    outcome = growing.boot("gpt", do=READ_END + CHECK)
     assert "end: readable" in outcome.text
     assert overlay_kib(outcome) * 1024 > OVERLAY[1]
     # 128 MiB are written at a time, and the whole volume has more than 400
