@@ -100,6 +100,7 @@ for word in $cmdline; do
     esac
 done
 echo "INIT: done"
+busybox sleep 1 # until the serial line has sent all of it
 busybox poweroff -f
 """
 
@@ -240,11 +241,15 @@ class Appliance:
                 time.sleep(2)  # whatever wrongly came next would show now
             return Outcome(console.text, seconds if handed_over else None)
 
-    def boot_until(self, pattern: str, delay: float, *words: str) -> None:
-        """Boot, and end the machine abruptly `delay` seconds after `pattern` appeared."""
+    def boot_until(self, pattern: str, delay: float, *words: str) -> str:
+        """Boot, and end the machine abruptly `delay` seconds after `pattern` appeared.
+
+        Gives what the console had said by then.
+        """
         with self.start(*words) as machine:
             machine.console.expect(pattern, timeout=240)
             time.sleep(delay)
+            return machine.console.text
 
     def read(self, offset: int, size: int) -> bytes:
         with self.disk.open("rb") as disk:

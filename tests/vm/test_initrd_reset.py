@@ -110,9 +110,11 @@ def test_a_reset_takes_over_a_damaged_volume_and_what_is_not_in_its_scope_stays(
 def test_a_reset_that_stops_is_completed_for_its_whole_scope(
     in_use: Appliance, moment: str, delay: float
 ) -> None:
-    in_use.boot_until(moment, delay, RESET)
+    stopped = in_use.boot_until(moment, delay, RESET)
     outcome = in_use.boot(do=SHOW_NOTES)
-    assert "factory reset of /dev/vda3 (" in outcome.text
+    # a fast machine may have done all of the reset by then, and has a volume to make
+    completed = r"factory reset of /dev/vda3 \(|provisioning the overlay volume .*\(unfinished\)"
+    assert "factory reset done" in stopped or re.search(completed, outcome.text)
     for claim in ALL_NEW:
         assert claim in outcome.text, outcome.text
 
