@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
+from kiwilite.cli.output import save
 from kiwilite.description.find import find
 from kiwilite.description.outline import outline
-from kiwilite.errors import KiwiliteError, UsageError
+from kiwilite.errors import UsageError
 from kiwilite.plan.diagram.compose import diagram as compose
 
 
@@ -28,15 +28,8 @@ def diagram(found: dict[str, Any]) -> int:
         from kiwilite.plan.diagram.svg import svg as drawn
     else:
         from kiwilite.plan.diagram.text import text as drawn
-    _write(drawn(picture), found["--output"])
+    if found["--output"] is None:
+        sys.stdout.write(drawn(picture))
+    else:
+        save(found["--output"], drawn(picture))
     return 0
-
-
-def _write(text: str, name: str | None) -> None:
-    if name is None:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise KiwiliteError(f"cannot be written: {error.strerror}", where=name) from error

@@ -7,16 +7,16 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from kiwilite.cli.output import save
 from kiwilite.description.codes import NOT_BUILT, SETTLED
 from kiwilite.description.diagnostics import DescriptionInvalid
 from kiwilite.description.find import find
 from kiwilite.description.load import examine
 from kiwilite.description.show.elements import Shown, shown
 from kiwilite.description.show.text import LEAST_WIDTH, Paper, lines
-from kiwilite.errors import KiwiliteError, UsageError
+from kiwilite.errors import UsageError
 
 
 def show(found: dict[str, Any]) -> int:
@@ -37,7 +37,7 @@ def show(found: dict[str, Any]) -> int:
         sys.stdout.write(write(what, _terminal()))
         sys.stdout.flush()
     else:
-        _save(Path(found["--output"]), write(what, Paper()))
+        save(found["--output"], write(what, Paper()))
     for error in errors:
         sys.stderr.write(f"{error}\n")
     return 1 if any(p.code < NOT_BUILT for p in errors) else 0
@@ -51,13 +51,6 @@ def _terminal() -> Paper:
         return Paper()
     columns = shutil.get_terminal_size().columns
     return Paper(max(LEAST_WIDTH, min(columns, MOST_WIDTH)), dim="NO_COLOR" not in os.environ)
-
-
-def _save(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise KiwiliteError(f"cannot be written: {error.strerror}", where=str(path)) from error
 
 
 def _joined(lines: Iterable[str]) -> str:
