@@ -11,6 +11,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from tiny_appliance import store_folder
 
 from kiwilite.build import bootstrap_archive, image
 from kiwilite.build.configuration import Configuration
@@ -24,7 +25,7 @@ from kiwilite.errors import KiwiliteError
 pytestmark = pytest.mark.build
 
 REPOSITORY = Path(__file__).parent.parent.parent
-STORE = Path.home() / ".cache/kiwilite/test-store"
+STORE = store_folder()
 NAME = "kiwilite-bootstrap-trixie"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny_appliance import store_folder
 
 from kiwilite.build import image
 from kiwilite.build.configuration import Configuration
@@ -15,7 +16,7 @@ from kiwilite.description.load import load
 pytestmark = pytest.mark.build
 
 DESCRIPTION = Path(__file__).parent.parent.parent / "descriptions/x86/appliance.kiwi"
-STORE = Path.home() / ".cache/kiwilite/test-store"
+STORE = store_folder()
 
 
 def _tree(profile: str) -> Path:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 from opened_image import cut_out, debugfs, partition, squashfs_file, squashfs_listing
+from tiny_appliance import store_folder
 
 pytestmark = pytest.mark.build
 
 REPOSITORY = Path(__file__).parent.parent.parent
-STORE = Path.home() / ".cache/kiwilite/test-store"
+STORE = store_folder()
 
 CONFIG = """\
 #!/bin/bash
