@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -192,6 +192,14 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Control-C interrupt: who runs the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def interrupt_when(condition: Callable[[], bool]) -> threading.Thread:
     def interrupt() -> None:
         wait_for(condition)
@@ -202,6 +210,7 @@ def interrupt_when(condition: Callable[[], bool]) -> threading.Thread:
     return thread
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_ends_steps_and_their_tools_at_once(site: Site, diary: Path) -> None:
     nodes = [node(diary, "a", "hang"), node(diary, "b", "write", "a")]
     keyed = with_keys(nodes, site.store)
@@ -220,6 +229,7 @@ def test_control_c_ends_steps_and_their_tools_at_once(site: Site, diary: Path) -
     assert nothing_half_written(site)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_after_control_c_the_next_run_works(site: Site, diary: Path) -> None:
     hanging = with_keys([node(diary, "a", "hang")], site.store)
     thread = interrupt_when((diary / "tool").exists)
