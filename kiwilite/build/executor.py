@@ -60,7 +60,7 @@ class Site:
 
 def with_keys(nodes: Sequence[Node], store: Store) -> Keyed:
     """Compute every key; nodes must stand after what they read."""
-    tools = ToolDigests(store.root / "tools.json")
+    tools = ToolDigests(store.tools)
     keys: dict[str, str] = {}
     ingredients: dict[str, Ingredients] = {}
     for node in nodes:

@@ -14,6 +14,8 @@ from typing import Any
 from kiwilite.build import bootstrap_archive
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
+from kiwilite.build.host import ToolDigests
+from kiwilite.build.local_state import state_of
 from kiwilite.build.mirrors import host_mirrors, is_local, resolve
 from kiwilite.build.places import placed
 from kiwilite.build.publish import is_up_to_date, publish, remember
@@ -69,11 +71,18 @@ def source_date_epoch() -> int | None:
     return int(text)
 
 
-def pin_of(appliance: Appliance, store: Store, *, renew: bool) -> str:
-    """What stands for the state of the repositories; a new one with `renew`."""
-    subject = json.dumps([plain(s) for s in apt_sources(appliance)], sort_keys=True)
-    name, _ = store.pin(hashlib.sha256(subject.encode()).hexdigest()[:32], renew=renew)
-    return name
+def pin_of(appliance: Appliance, site: Site, *, renew: bool) -> str:
+    """What stands for the state of the repositories; a new one with `renew`.
+
+    Another mirror may have another state, and so has another pin. Of a folder of this host
+    the state itself is part of the pin.
+    """
+    sources = apt_sources(appliance)
+    rows = [[plain(s), resolve(s.uri, site.mirrors)] for s in sources]
+    subject = json.dumps(rows, sort_keys=True)
+    name, _ = site.store.pin(hashlib.sha256(subject.encode()).hexdigest()[:32], renew=renew)
+    tools = ToolDigests(site.store.tools)
+    return "-".join([name, *(state_of(f, tools)[:16] for f in local_folders(sources))])
 
 
 def planned(
@@ -86,7 +95,7 @@ def planned(
 ) -> tuple[Plan, Keyed]:
     """The plan with all keys. Finds (or makes) the bootstrap archive the plan starts from."""
     epoch = source_date_epoch()
-    pin = pin_of(appliance, site.store, renew=refresh)
+    pin = pin_of(appliance, site, renew=refresh)
     archive = bootstrap_archive.locate(appliance, site, watcher, epoch=epoch, pin=pin, tell=tell)
     plan = compile(appliance, bootstrap_archive=archive, epoch=epoch, pin=pin, mirrors=site.mirrors)
     return plan, with_keys(plan.nodes, site.store)
@@ -155,7 +164,7 @@ def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
     Where the bootstrap archive is not there yet, the tree is shown as made from packages.
     """
     epoch = source_date_epoch()
-    pin = pin_of(appliance, site.store, renew=False)
+    pin = pin_of(appliance, site, renew=False)
     archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
     plan = compile(appliance, bootstrap_archive=archive, epoch=epoch, pin=pin, mirrors=site.mirrors)
     return plan, with_keys(plan.nodes, site.store)

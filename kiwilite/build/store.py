@@ -60,6 +60,11 @@ class Store:
         """Downloaded packages, shared by all builds."""
         return self.root / "packages"
 
+    @property
+    def tools(self) -> Path:
+        """What files of the host were, when they were last read."""
+        return self.root / "tools.json"
+
     def create(self) -> None:
         """Make the store's folders."""
         for folder in (

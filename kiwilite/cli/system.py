@@ -102,7 +102,7 @@ def _bootstrap(appliance: Appliance, configuration: Configuration, found: dict[s
     site = image.site_for(appliance, configuration)
     progress = Progress()
     try:
-        pin = image.pin_of(appliance, site.store, renew=found["--refresh"])
+        pin = image.pin_of(appliance, site, renew=found["--refresh"])
         archive = bootstrap_archive.make(
             appliance, site, progress, epoch=image.source_date_epoch(), pin=pin
         )
