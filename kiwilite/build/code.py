@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from kiwilite.build.beside import entries_of
-from kiwilite.build.digest import digest_file
 from kiwilite.build.kinds import Kind
 
 PLACES: Mapping[str, tuple[str, ...]] = {
@@ -28,11 +27,9 @@ def code_of(kind: Kind) -> dict[str, str]:
 
 @functools.cache
 def _data(names: tuple[str, ...]) -> Mapping[str, str]:
-    package = _module_path("kiwilite")
-    assert package is not None
     rows = {}
     for name in names:
-        for entry in entries_of(package.parent / name):
+        for entry in entries_of(package() / name):
             path = f"{name}/{entry.name}" if entry.name != "." else name
             rows[path] = f"{entry.mode:o} {entry.what}"
     return rows
@@ -55,21 +52,30 @@ def imported_modules(module: str) -> frozenset[str]:
 @functools.cache
 def module_digest(name: str) -> str:
     """SHA-256 of the source of one of our modules."""
-    path = _module_path(name)
-    assert path is not None, name
-    return digest_file(path)
+    return hashlib.sha256(_source(name)).hexdigest()
 
 
 @functools.cache
-def _module_path(name: str) -> Path | None:
-    package = importlib.util.find_spec("kiwilite")
-    assert package is not None and package.submodule_search_locations
-    base = Path(package.submodule_search_locations[0])
-    inner = base.joinpath(*name.split(".")[1:])
-    for candidate in (inner.with_suffix(".py"), inner / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+def _source(name: str) -> bytes:
+    return modules()[name].read_bytes()
+
+
+def package() -> Path:
+    """The folder of this package, which need not be installed: a checkout will do."""
+    import kiwilite
+
+    return Path(kiwilite.__path__[0])
+
+
+@functools.cache
+def modules() -> Mapping[str, Path]:
+    """Name → file of all modules of this package. One walk is cheaper than asking for each."""
+    rows = {}
+    for path in package().rglob("*.py"):
+        inner = path.relative_to(package()).with_suffix("")
+        parts = inner.parts[:-1] if inner.name == "__init__" else inner.parts
+        rows[".".join(("kiwilite", *parts))] = path
+    return rows
 
 
 # Parsing with `ast` takes ten times as long, and this stands in the way of every build.
@@ -83,11 +89,8 @@ _IMPORT = re.compile(
 @functools.cache
 def direct_imports(name: str) -> tuple[str, ...]:
     """Names of our modules that stand in the import statements of one of them."""
-    path = _module_path(name)
-    if path is None:
-        return ()
     rows: list[str] = []
-    for module, names, plain_module in _IMPORT.findall(path.read_bytes()):
+    for module, names, plain_module in _IMPORT.findall(_source(name)):
         base = (module or plain_module).decode()
         rows += [base, *(f"{base}.{word}" for word in re.findall(r"\w+", names.decode()))]
-    return tuple(r for r in rows if r.startswith("kiwilite.") and _module_path(r))
+    return tuple(r for r in rows if r != "kiwilite" and r in modules())

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
+from kiwilite.build.code import package
 from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
@@ -160,7 +161,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
             binds += [Bind(str(path)) for path in job.outputs.values()]
             binds += site.extra_binds
-            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": _package_folder()}
+            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": str(package().resolve().parent)}
             status = run_inside(command, binds=binds, environment=environment, log=log).status
         else:
             environment = {
@@ -177,13 +178,6 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
     for name in ("job", "sources", "scratch"):
         path = folder / name
         remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def _package_folder() -> str:
-    """The folder of this package, which need not be installed: a checkout will do."""
-    import kiwilite
-
-    return str(Path(kiwilite.__file__).resolve().parent.parent)
 
 
 def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:

@@ -19,9 +19,11 @@ from kiwilite.build.local_state import state_of
 from kiwilite.build.mirrors import host_mirrors, is_local, resolve
 from kiwilite.build.places import placed
 from kiwilite.build.publish import is_up_to_date, publish, remember
+from kiwilite.build.record import last_build, records_of, remember_build
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
+from kiwilite.build.why import Reason, why
 from kiwilite.description.model import Appliance
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
@@ -130,6 +132,7 @@ def build(
     if changed:
         publish(plan, {k: path for k, (_, path) in sources.items()}, names, target)
         remember(target, identity, [*names.values()], site.store)
+    remember_build(keyed, appliance, site.store)
     selected = (site.store.entries / keyed.keys["packages"] / "about.json").stat().st_mtime
     return Result(
         target=target,
@@ -156,6 +159,22 @@ def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, P
 def up_front(keyed: Keyed, plan: Plan, store: Store) -> set[str]:
     """Names of the nodes a build would run."""
     return {n.name for n in missing(keyed, wanted_nodes(plan), store)}
+
+
+def changed_since(
+    appliance: Appliance, keyed: Keyed, to_run: set[str], store: Store
+) -> dict[str, tuple[Reason, ...]]:
+    """Why each step of `to_run` has to run, in the plan's order: what changed since the last
+    build of this description with these profiles."""
+    before = last_build(appliance, store)
+    now = records_of(keyed, appliance, store)
+    if before is None:
+        return {n.name: (Reason("no record"),) for n in keyed.nodes if n.name in to_run}
+    return {
+        n.name: why(before.get(n.name), now[n.name], store.absence(keyed.keys[n.name]))
+        for n in keyed.nodes
+        if n.name in to_run
+    }
 
 
 def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:

@@ -18,7 +18,10 @@ from kiwilite.build.kinds import KINDS, Kind
 
 def code_of(kind: Kind) -> dict[str, str]:
     """As a new process sees it."""
-    for cached in (code.imported_modules, code.direct_imports, code.module_digest, code._data):
+    for cached in (
+        *(code.imported_modules, code.direct_imports, code.module_digest),
+        *(code.modules, code._source, code._data),
+    ):
         cached.cache_clear()
     return code.code_of(kind)
 
@@ -40,12 +43,7 @@ def test_our_own_code_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         (package / f"{name}.py").write_text(text)
     (package / "data").write_text("1")
 
-    def path_of(name: str) -> Path | None:
-        inner = package.joinpath(*name.split(".")[1:])
-        found = (inner.with_suffix(".py"), inner / "__init__.py")
-        return next((p for p in found if p.is_file()), None)
-
-    monkeypatch.setattr(code, "_module_path", path_of)
+    monkeypatch.setattr(code, "package", lambda: package)
     kind = Kind("kiwilite.build.stages.one", "host", data=("data",))
     try:
         seen = [code_of(kind)]
@@ -82,9 +80,7 @@ def test_the_code_of_a_stage_reaches_what_it_imports(kind: Kind) -> None:
 
 
 def syntax(module: str) -> ast.Module:
-    path = code._module_path(module)
-    assert path is not None
-    return ast.parse(path.read_text())
+    return ast.parse(code.modules()[module].read_text())
 
 
 def imports(module: str) -> Iterator[str]:
@@ -101,7 +97,7 @@ def imports(module: str) -> Iterator[str]:
 @each_kind
 def test_imports_are_found_as_python_finds_them(kind: Kind) -> None:
     for module in code.imported_modules(kind.module):
-        ours = {n for n in imports(module) if n.startswith("kiwilite.") and code._module_path(n)}
+        ours = set(imports(module)) & code.modules().keys() - {"kiwilite"}
         assert set(code.direct_imports(module)) == ours, module
 
 
