@@ -28,7 +28,6 @@ from kiwilite.description.model import Appliance
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
-from kiwilite.plan.references import plain
 from kiwilite.plan.trees import apt_sources
 
 
@@ -77,11 +76,14 @@ def pin_of(appliance: Appliance, site: Site, *, renew: bool) -> str:
     """What stands for the state of the repositories; a new one with `renew`.
 
     Another mirror may have another state, and so has another pin. Of a folder of this host
-    the state itself is part of the pin.
+    the state itself is part of the pin. Where the description stands is not.
     """
     sources = apt_sources(appliance)
-    rows = [[plain(s), resolve(s.uri, site.mirrors)] for s in sources]
-    subject = json.dumps(rows, sort_keys=True)
+    rows = [
+        [s.uri, resolve(s.uri, site.mirrors), s.suite, s.components, s.architectures]
+        for s in sources
+    ]
+    subject = json.dumps(rows)
     name, _ = site.store.pin(hashlib.sha256(subject.encode()).hexdigest()[:32], renew=renew)
     tools = ToolDigests(site.store.tools)
     return "-".join([name, *(state_of(f, tools)[:16] for f in local_folders(sources))])

@@ -43,6 +43,17 @@ def test_another_mirror_has_a_pin_of_its_own(tmp_path: Path, site: Site) -> None
     assert len([*(site.store.root / "pins").iterdir()]) == 2
 
 
+def test_where_a_description_stands_makes_no_pin(tmp_path: Path, site: Site) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "key").write_text("key")
+        source = 'http://a.invalid/debian"><signing key="file://key'
+        text = f'<repository distribution="x"><source path="{source}"/></source></repository>'
+        appliance, _ = load(write(tmp_path / name, minimal(top=text)), arch="x86_64")
+        pin(appliance, site)
+    assert len([*(site.store.root / "pins").iterdir()]) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "more"),
     [
