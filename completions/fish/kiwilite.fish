@@ -15,6 +15,7 @@ complete -c kiwilite -n '__fish_seen_subcommand_from system' -l target-dir -r -F
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l type -r -F -d 'The <type> to build, where the description has several'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l refresh -d 'Select packages anew instead of as the last build did'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l format -x -a 'text json' -d 'Of plan: text or json [default: text]'
+complete -c kiwilite -n '__fish_seen_subcommand_from system' -l why -d 'Of plan: for each step that would run, what changed since the last build'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l config -r -F -d 'Runtime configuration; without it ./kiwilite.yml, then the user\'s,…'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -s h -l help -d 'This text'
 complete -c kiwilite -n '__fish_seen_subcommand_from description; and not __fish_seen_subcommand_from check format upgrade show diagram init' -f -a check -d 'Say all that is wrong with a description, each at its line'

@@ -23,6 +23,8 @@ VIEW = "/tmp"
 """Where the new root is put together: any directory that surely exists."""
 
 HOST_DIRECTORIES = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt")
+HOST_NAME = "localhost"
+"""What scripts find out about the name of the build host."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -115,6 +117,7 @@ def _build_view(binds: list[dict[str, Any]], sources: dict[str, int]) -> None:
     (view / "proc").mkdir()
     mount_proc(str(view / "proc"), fallback=sources["/proc"])
     sc.pivot_into(VIEW)
+    sc.set_host_name(HOST_NAME)
     for fd in sources.values():
         os.close(fd)
 

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
+from kiwilite.build.code import package
 from kiwilite.build.failure import read
+from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
-from kiwilite.build.keys import ToolDigests, key_of, kind_of
+from kiwilite.build.keys import Ingredients, ingredients_of, kind_of
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
@@ -36,10 +39,11 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """The nodes of a plan with the key of each."""
+    """The nodes of a plan with the key of each, and what it is made from."""
 
     nodes: tuple[Node, ...]
     keys: Mapping[str, str]
+    ingredients: Mapping[str, Ingredients]
 
     def output(self, store: Store, name: str) -> Path:
         """Folder of the result of the node called `name`."""
@@ -57,11 +61,13 @@ class Site:
 
 def with_keys(nodes: Sequence[Node], store: Store) -> Keyed:
     """Compute every key; nodes must stand after what they read."""
-    tools = ToolDigests(store.root / "tools.json")
+    tools = ToolDigests(store.tools)
     keys: dict[str, str] = {}
+    ingredients: dict[str, Ingredients] = {}
     for node in nodes:
-        keys[node.name] = key_of(node, keys, tools)
-    return Keyed(tuple(nodes), keys)
+        ingredients[node.name] = ingredients_of(node, keys, tools)
+        keys[node.name] = ingredients[node.name].key
+    return Keyed(tuple(nodes), keys, ingredients)
 
 
 def missing(keyed: Keyed, wanted: Sequence[str], store: Store) -> tuple[Node, ...]:
@@ -155,7 +161,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
             binds += [Bind(str(path)) for path in job.outputs.values()]
             binds += site.extra_binds
-            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": _package_folder()}
+            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": str(package().resolve().parent)}
             status = run_inside(command, binds=binds, environment=environment, log=log).status
         else:
             environment = {
@@ -174,24 +180,9 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
         remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _package_folder() -> str:
-    """The folder of this package, which need not be installed: a checkout will do."""
-    import kiwilite
-
-    return str(Path(kiwilite.__file__).resolve().parent.parent)
-
-
 def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
-    sources = {}
-    (folder / "sources").mkdir()
-    for number, source in enumerate(sources_of(node.step)):
-        copy = folder / "sources" / f"{number}" / source.path.name
-        copy.parent.mkdir()
-        if source.path.is_dir():
-            shutil.copytree(source.path, copy, symlinks=True)
-        else:
-            shutil.copy2(source.path, copy)
-        sources[str(source.path)] = copy
+    known = keyed.ingredients[node.name].sources
+    sources = take(sources_of(node.step), folder / "sources", known)
     (folder / "scratch").mkdir()
     (folder / "log").touch()
     return Job(

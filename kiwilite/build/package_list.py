@@ -40,7 +40,7 @@ def package_list(appliance: Appliance, site: Site, watcher: Watcher) -> tuple[Re
     KiwiliteError with the line of a package or repository that cannot be had.
     """
     _check(appliance)
-    pin = image.pin_of(appliance, site.store, renew=False)
+    pin = image.pin_of(appliance, site, renew=False)
     epoch = image.source_date_epoch()
     archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
     node = package_list_node(appliance, bootstrap_archive=archive, pin=pin)

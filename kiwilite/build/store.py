@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from kiwilite.build.children import may_start
 from kiwilite.build.sandbox import FOREIGN_BASE, Bind, run_inside
@@ -60,6 +60,11 @@ class Store:
         """Downloaded packages, shared by all builds."""
         return self.root / "packages"
 
+    @property
+    def tools(self) -> Path:
+        """What files of the host were, when they were last read."""
+        return self.root / "tools.json"
+
     def create(self) -> None:
         """Make the store's folders."""
         for folder in (
@@ -85,6 +90,10 @@ class Store:
         """The result of `key`, or None."""
         out = self.entries / key / "out"
         return out if out.is_dir() else None
+
+    def absence(self, key: str) -> Literal["removed", "damaged"]:
+        """What became of a result that `find` does not give: all of it is gone, or a part."""
+        return "damaged" if (self.entries / key).exists() else "removed"
 
     def output(self, key: str) -> Path:
         """Where the result of `key` stands once it is there."""

@@ -337,7 +337,11 @@ class Appliance:
     dracut_configuration: tuple[Path, ...] = ()
     """`etc/dracut.conf.d` of the overlay trees that have one."""
     environment: tuple[tuple[str, str], ...] = ()
-    """KIWI's `kiwi_*` variables for scripts, (name, value), sorted."""
+    """KIWI's `kiwi_*` variables, (name, value), sorted."""
+    bootstrap_variables: tuple[tuple[str, str], ...] = ()
+    """Those of `environment` that post_bootstrap.sh is given."""
+    script_variables: tuple[tuple[str, str], ...] = ()
+    """Those of `environment` that the other scripts are given."""
 
     def script(self, name: str) -> Path | None:
         """Path of KIWI script `name` (such as "config"), or None."""

@@ -126,7 +126,8 @@ class VerityTarget:
     """Partition with the hash tree, where it is another one."""
     fec: Output | None = None
     fec_roots: int = 0
-    metadata: Output | None = None
+    metadata: bool = False
+    """Whether its partition ends in a metadata block; what is in that decides nothing here."""
     options: str = "ro,nosuid,nodev"
     """Those it is mounted with, where it is not the root."""
 
@@ -258,15 +259,16 @@ class Layout:
 
     partitions: tuple[Partition, ...]
     contents: tuple[tuple[str, tuple[Output, ...]], ...]
-    """Partition name, and the results that have to fit in it, as in Disk."""
+    """Partition name, and the results that have to fit in it, as in Disk, where these decide
+    its size: what is made for a partition of a fixed size has that size."""
     size: int | None
     extra: int
     """Bytes on top of what the contents need, where there is no `size`."""
     unpartitioned: int
     sector_size: int
     where: str
-    tails: tuple[tuple[str, Output], ...] = ()
-    """As in Disk."""
+    tails: tuple[str, ...] = ()
+    """Partitions that end in a block of their own, as in Disk."""
 
 
 @dataclass(frozen=True, slots=True)

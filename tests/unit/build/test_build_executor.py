@@ -41,7 +41,7 @@ class Recorder:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setitem(cast(Any, KINDS), FakeStep, Kind("fake_stage", "host"))
-    monkeypatch.setattr(keys, "code_digest", lambda module, data: module)
+    monkeypatch.setattr(keys, "code_of", lambda kind: {kind.module: ""})
     store = Store(tmp_path / "store")
     store.create()
     return Site(store, {})
