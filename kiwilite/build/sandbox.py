@@ -128,6 +128,13 @@ def python_binds() -> list[Bind]:
     return [Bind(p) for p in outside_usr]
 
 
+def package_folder() -> str:
+    """The folder of this package, which need not be installed: a checkout will do."""
+    import kiwilite
+
+    return str(Path(kiwilite.__file__).resolve().parent.parent)
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """How a command inside ended; its combined output went to the log."""

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ class Recorder:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ended: list[str] = []
+        self.complaints: dict[str, Sequence[str]] = {}
 
     def started(self, node: Node) -> None:
         self.begun.append(node.name)
@@ -36,6 +37,9 @@ class Recorder:
     def finished(self, node: Node, seconds: float) -> None:
         assert seconds >= 0
         self.ended.append(node.name)
+
+    def damaged(self, node: Node, found: Sequence[str]) -> None:
+        self.complaints[node.name] = found
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def test_a_result_is_only_the_result_its_log_and_what_was_noted(site: Site, diar
     keyed = with_keys([node(diary, "a")], site.store)
     execute(keyed, ["a"], site, Recorder())
     entry = keyed.output(site.store, "a").parent
-    assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "out"]
+    assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "manifest", "out"]
     assert site.store.about(keyed.keys["a"])["step"] == "a"
 
 
