@@ -152,6 +152,7 @@ def _run(
     """Run the steps `todo` and examine meanwhile what they read. Raises Damaged."""
     begin()
     site.store.sweep()
+    site.uses.hold([site.store.packages] if todo else [])
     graph = {n: [o for o in outputs_of(node.step) if o in todo] for n, node in todo.items()}
     order = graphlib.TopologicalSorter(graph)
     order.prepare()

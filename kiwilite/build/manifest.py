@@ -176,14 +176,20 @@ def disk_usage(entry: Path, rows: Sequence[Row]) -> int:
 def damage(entry: Path, depth: Depth) -> tuple[str, ...]:
     """What of an entry is not as it was made, as sentences with the path; empty: it is sound."""
     try:
-        noted = read(entry)
+        noted, found = read(entry), take(entry / OUT, depth)
         if depth == "files":
-            noted = tuple(r for r in noted if "/" not in r.path and r.kind == "file")
-        return differences(noted, take(entry / OUT, depth))
+            direct = tuple(r for r in noted if "/" not in r.path and r.kind == "file")
+            return differences(_anonymous(direct), _anonymous(found))
+        return differences(noted, found)
     except BadManifest as error:
         return (f"{FILE}: {error.message}",)
     except OSError as error:
         return (f"{_below(entry, error.filename)}: cannot be read: {error.strerror}",)
+
+
+def _anonymous(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Without what looks different from outside the namespace, and matters in trees only."""
+    return tuple(row._replace(owner=0, group=0, attributes="") for row in rows)
 
 
 def _below(entry: Path, name: object) -> str:
@@ -226,13 +232,13 @@ def _changes(before: Row, after: Row) -> Iterator[str]:
 
 
 def surface(entry: Path) -> dict[str, Any]:
-    """Size, mode and time of the manifest and of what stands directly in the result.
+    """Size, mode and time of what stands directly in the result, and the manifest's size.
 
     A look at this takes microseconds and needs no power over a tree's files; it notices
     what was cut off, replaced or edited. The sum over all of it is for `damage`.
     """
-    paths = [entry / FILE, *sorted((entry / OUT).iterdir())]
-    return {str(p.relative_to(entry)): _stamp(p.lstat()) for p in paths}
+    direct = {f"{OUT}/{p.name}": _stamp(p.lstat()) for p in (entry / OUT).iterdir()}
+    return {FILE: [(entry / FILE).stat().st_size], **direct}
 
 
 def _stamp(status: os.stat_result) -> list[int]:

@@ -53,7 +53,14 @@ def is_up_to_date(target: Path, identity: Mapping[str, str], store: Store) -> bo
 def remember(target: Path, identity: Mapping[str, str], names: Sequence[str], store: Store) -> None:
     """Note in the store what `publish` put into `target`."""
     stamps = {n: _stamp(target / n) for n in [*names, SUMS, RESULT]}
-    _write(_record(target, store), json.dumps({"keys": dict(identity), "stamps": stamps}))
+    record = {"target": str(target.absolute()), "keys": dict(identity), "stamps": stamps}
+    _write(_record(target, store), json.dumps(record))
+
+
+def is_obsolete(record: Path) -> bool:
+    """Whether what `remember` noted is of a target folder that has no results any more."""
+    target = _read(record).get("target")
+    return target is None or not (Path(target) / RESULT).exists()
 
 
 def publish(

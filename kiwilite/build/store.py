@@ -103,6 +103,10 @@ class Store:
         """Where the result of `key` stands once it is there."""
         return self.entries / key / "out"
 
+    def lock_file(self, key: str) -> Path:
+        """The file whose lock whoever makes the result of `key` has."""
+        return self.root / "locks" / key
+
     def about(self, key: str) -> dict[str, Any]:
         """What was noted when the result was made."""
         with contextlib.suppress(OSError, ValueError):
@@ -116,7 +120,7 @@ class Store:
 
         Raises Stopped when the build is interrupted meanwhile.
         """
-        path = self.root / "locks" / key
+        path = self.lock_file(key)
         while True:
             with path.open("a") as stream:
                 while not _locked(stream):

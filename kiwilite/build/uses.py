@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +33,9 @@ class Uses:
                 if stands_at(entry, before):
                     continue
                 self.let_go(entry)  # another run found it damaged, and made it again
-            fd = _held(entry)
+            fd = _shared(entry)
             if fd is not None:
+                os.utime(fd)
                 self._held[entry] = fd
 
     def trust(self, entry: Path, depth: Depth = "whole") -> None:
@@ -64,7 +65,7 @@ class Uses:
         self._sound.clear()
 
 
-def _held(entry: Path) -> int | None:
+def _shared(entry: Path) -> int | None:
     """A descriptor with the shared lock on a folder that stands at its place; None: it is gone."""
     while True:
         try:
@@ -73,7 +74,6 @@ def _held(entry: Path) -> int | None:
             return None
         fcntl.flock(fd, fcntl.LOCK_SH)  # who has it alone, has it for the time of a rename
         if stands_at(entry, fd):
-            os.utime(fd)
             return fd
         os.close(fd)
 
@@ -84,6 +84,20 @@ def stands_at(path: Path, fd: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except OSError:
         return False
+
+
+@contextlib.contextmanager
+def shared(entries: Sequence[Path]) -> Iterator[Callable[[Path], bool]]:
+    """Hold entries for a while without using them.
+
+    Gives a function that tells whether an entry was held and still stands at its place.
+    """
+    held = {entry: fd for entry in entries if (fd := _shared(entry)) is not None}
+    try:
+        yield lambda entry: entry in held and stands_at(entry, held[entry])
+    finally:
+        for fd in held.values():
+            os.close(fd)
 
 
 @contextlib.contextmanager
