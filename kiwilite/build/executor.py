@@ -112,8 +112,8 @@ def execute(
     no more, and is raised.
     """
     store, uses = site.store, site.uses
-    uses.hold(store.entries / key for key in keyed.keys.values())
     while True:
+        uses.hold(store.entries / key for key in keyed.keys.values())
         todo = {n.name: n for n in missing(keyed, [*wanted, *read], store)}
         depths = {
             keyed.entry(store, name): depth

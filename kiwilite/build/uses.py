@@ -70,7 +70,7 @@ def _shared(entry: Path) -> int | None:
     while True:
         try:
             fd = os.open(entry, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
+        except FileNotFoundError:
             return None
         fcntl.flock(fd, fcntl.LOCK_SH)  # who has it alone, has it for the time of a rename
         if stands_at(entry, fd):
