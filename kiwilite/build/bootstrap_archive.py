@@ -65,8 +65,8 @@ def known(appliance: Appliance, site: Site, *, epoch: int | None, pin: str) -> P
         return None
     archive = _prebuilt(appliance, wanted, site)
     keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, pin=pin), site.store)
-    made = keyed.output(site.store, "pack") / "bootstrap.tar.zst"
-    return archive or (made if made.exists() else None)
+    made = site.store.find(keyed.keys["pack"])
+    return archive or (made / "bootstrap.tar.zst" if made else None)
 
 
 def _prebuilt(appliance: Appliance, wanted: BootstrapPackage, site: Site) -> Path | None:

@@ -176,6 +176,7 @@ def _run(
             raise
         except BaseException:
             end_all()
+            examiners.shutdown(wait=False, cancel_futures=True)
             for future in running:
                 future.cancel()
             raise

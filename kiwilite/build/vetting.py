@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kiwilite.build.children import may_start
 from kiwilite.build.job import BASE_ENVIRONMENT
 from kiwilite.build.manifest import Depth, damage
 from kiwilite.build.sandbox import Bind, package_folder, run_inside
@@ -69,10 +70,11 @@ def examine_outside(entries: Sequence[Path]) -> Damage:
 
 
 def examine_inside(entries: Sequence[Path]) -> Damage:
-    """The damage of entries that were made in the namespace. Raises StageFailed."""
+    """The damage of entries that were made in the namespace. Raises StageFailed, Stopped."""
     binds = [Bind(str(folder)) for folder in {entry.parent for entry in entries}]
     command = [sys.executable, "-m", "kiwilite.build.vetting", *map(str, entries)]
     environment = {**BASE_ENVIRONMENT, "PYTHONPATH": package_folder()}
+    may_start()
     with tempfile.TemporaryFile() as log:
         done = run_inside(command, binds=binds, environment=environment, log=log)
         log.seek(0)

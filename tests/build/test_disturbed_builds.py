@@ -1,6 +1,6 @@
-"""After a kill -9, or a full disk, at any moment the next build gives the same bytes.
+"""After a kill -9, a full disk or damage in the store the next build gives the same bytes.
 
-Ten cases are in the normal suite; `make soak` has 100 random kills and 20 random sizes of
+Ten random cases are in the normal suite; `make soak` has 100 random kills and 20 random sizes of
 the disk.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from disturbed import LARGE, Ground, SmallDisk, prepare, small_disk
+from disturbed import LARGE, Ground, SmallDisk, plan, prepare, small_disk
 from tiny_appliance import Appliance, run_words
 
 pytestmark = pytest.mark.build
@@ -77,6 +78,74 @@ def store_command(appliance: Appliance, word: str) -> list[str]:
     """`kiwilite store …` for the store of an appliance."""
     command = appliance.command()
     return [*command[: command.index("system")], "store", word, "--store", str(appliance.store)]
+
+
+def entry_of(ground: Ground, step: str) -> Path:
+    """The entry of a step of the last build."""
+    rows = plan(ground.appliance)["steps"]
+    return ground.store / "entries" / next(row["key"] for row in rows if row["name"] == step)
+
+
+def flip(path: Path, offset: int) -> None:
+    """Change one bit as failing hardware does: no stat shows it."""
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(offset)
+        old = stream.read(1)
+        stream.seek(offset)
+        stream.write(bytes([old[0] ^ 1]))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_a_flipped_bit_in_a_tree_or_image_gets_into_no_image(ground: Ground) -> None:
+    ground.forget()
+    assert ground.appliance.build().status == 0
+    flip(entry_of(ground, "customise") / "out/tree/usr/bin/dash", 1000)
+    flip(entry_of(ground, "disk") / "out/disk.raw", 50 << 20)
+    shutil.rmtree(entry_of(ground, "root"))
+    shutil.rmtree(ground.target)
+    again = ground.appliance.build()
+    assert again.status == 0, again.err
+    assert "customise was damaged in the store" in again.err
+    assert "out/tree/usr/bin/dash: has another content" in again.err
+    ground.demand_same_bytes()
+
+
+def test_verify_names_the_file_in_the_tree(ground: Ground) -> None:
+    ground.forget()
+    bootstrap = entry_of(ground, "bootstrap")
+    try:
+        flip(bootstrap / "out/tree/usr/bin/dash", 1000)
+        done = subprocess.run(
+            store_command(ground.appliance, "verify"), capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert "out/tree/usr/bin/dash: has another content" in done.stdout
+    finally:
+        flip(bootstrap / "out/tree/usr/bin/dash", 1000)
+        (bootstrap / "damaged").unlink(missing_ok=True)
+
+
+def test_a_build_is_undisturbed_by_a_store_that_is_emptied_beside_it(
+    ground: Ground, tmp_path: Path
+) -> None:
+    ground.forget()
+    run_words("cp", "-a", "--reflink=auto", ground.store, tmp_path / "store")
+    appliance = Appliance(ground.appliance.folder, tmp_path / "out", tmp_path / "store")
+    child = appliance.start()
+    command = [*store_command(appliance, "gc"), "--max-size", "1M"]
+    rounds = 0
+    while child.poll() is None:
+        # Before the build knows its keys it holds nothing.
+        if list((appliance.store / "work").iterdir()):
+            subprocess.run(command, capture_output=True, check=True)
+            rounds += 1
+        time.sleep(0.05)
+    _, err = child.communicate(timeout=300)
+    assert child.returncode == 0, err
+    assert rounds
+    assert "  packages  " not in err
+    replace(ground, appliance=appliance).demand_same_bytes()
 
 
 @pytest.fixture(scope="module")
