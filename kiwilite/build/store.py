@@ -178,14 +178,15 @@ class Store:
         folder.rename(self.entries / key)
 
     def discard(self, key: str) -> None:
-        """Remove the entry of `key`, in one rename as far as others see; whole or damaged.
+        """Remove the entry of `key`, if there is one, whoever uses it."""
+        if (self.entries / key).exists():
+            with self.making(key) as trash:
+                self.move_out(key, trash)
 
-        Who may still use it has to be asked before (`uses.alone`).
-        """
-        if not (self.entries / key).exists():
-            return
-        with self.making(key) as folder, contextlib.suppress(FileNotFoundError):
-            (self.entries / key).rename(folder / "discarded")
+    def move_out(self, key: str, trash: Path) -> None:
+        """Put the entry of `key` into a work folder, which goes with all that is in it."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.entries / key).rename(trash / "discarded")
 
     def sweep(self) -> None:
         """Remove work folders that nobody holds: their builds were killed."""

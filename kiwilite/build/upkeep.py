@@ -90,11 +90,12 @@ def _remove(store: Store, entry: Entry) -> bool:
     """Remove an entry that nobody makes, holds, or has used since it was listed."""
     folder, lock = store.entries / entry.key, store.lock_file(entry.key)
     lock.touch()
-    with alone(lock) as nobody_makes, alone(folder) as nobody_holds:
-        if not (nobody_makes and nobody_holds) or folder.stat().st_mtime > entry.used:
-            return False
-        store.discard(entry.key)
-        lock.unlink()
+    with store.making(entry.key) as trash:  # it is emptied when both locks are free again
+        with alone(lock) as nobody_makes, alone(folder) as nobody_holds:
+            if not (nobody_makes and nobody_holds) or folder.stat().st_mtime > entry.used:
+                return False
+            store.move_out(entry.key, trash)
+            lock.unlink()
         return True
 
 

@@ -23,10 +23,9 @@ USAGE = """\
 Look after the store, where finished steps and packages are kept.
 
 Usage:
-  kiwilite store list [--store=FOLDER] [--config=FILE] [--format=FORMAT]
-  kiwilite store verify [--store=FOLDER] [--config=FILE] [--format=FORMAT]
-  kiwilite store gc [--keep-days=DAYS] [--max-size=SIZE]
-                    [--store=FOLDER] [--config=FILE] [--format=FORMAT]
+  kiwilite store list [options]
+  kiwilite store verify [options]
+  kiwilite store gc [--keep-days=DAYS] [--max-size=SIZE] [options]
 
 Commands:
   list    Show the finished steps and what takes how much room.
@@ -35,9 +34,9 @@ Commands:
   gc      Remove what has not been used for long, the longest unused first.
 
 Options:
-  --keep-days=DAYS  Keep what a build had in its plan within so many days;
-                    30 where neither this nor --max-size is given.
-  --max-size=SIZE   Keep at most so much, such as 20G or 500M.
+  --keep-days=DAYS  Of `gc`: keep what a build had in its plan within so many
+                    days; 30 where neither this nor --max-size is given.
+  --max-size=SIZE   Of `gc`: keep at most so much, such as 20G or 500M.
   --store=FOLDER    The store; without it that of the configuration.
   --format=FORMAT   text or json [default: text].
   --config=FILE     Runtime configuration; without it ./kiwilite.yml, then the

@@ -88,7 +88,6 @@ def test_a_size_alone_keeps_what_fits_however_old(
         ["gc", "--keep-days=-1"],
         ["gc", "--max-size", "much"],
         ["list", "--format", "xml"],
-        ["list", "--keep-days", "3"],
         ["burn"],
     ],
 )
