@@ -67,6 +67,11 @@ def package() -> Path:
     return Path(kiwilite.__path__[0])
 
 
+def import_path() -> str:
+    """What $PYTHONPATH has to be for this package to be found."""
+    return str(package().resolve().parent)
+
+
 @functools.cache
 def modules() -> Mapping[str, Path]:
     """Name → file of all modules of this package. One walk is cheaper than asking for each."""

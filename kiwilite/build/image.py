@@ -39,6 +39,7 @@ class Result:
     files: Mapping[str, Path]
     """By kind: raw, qcow2, efi, roothash, packages."""
     geometry: Mapping[str, Any]
+    """Of the disk that was published; empty where nothing had to be done."""
     changed: bool
     packages_age: float
     """Seconds since the packages were selected."""
@@ -125,12 +126,12 @@ def build(
         raise UsageError(f"{target} is there, and it is not a folder")
     with placed(appliance, site.mirrors):
         plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
-        execute(keyed, wanted_nodes(plan), site, watcher)
-    disk = keyed.output(site.store, plan.disk)
-    sources = _published(plan, keyed, site.store)
-    names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
-    identity = {kind: keyed.keys[node] for kind, (node, _) in sources.items()}
-    changed = not is_up_to_date(target, identity, site.store)
+        sources = _published(plan, keyed, site.store)
+        names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
+        identity = {kind: keyed.keys[node] for kind, (node, _) in sources.items()}
+        changed = not is_up_to_date(target, identity, site.store)
+        read = {node for node, _ in sources.values()} if changed else ()
+        execute(keyed, wanted_nodes(plan), site, watcher, read=sorted(read))
     if changed:
         publish(plan, {k: path for k, (_, path) in sources.items()}, names, target)
         remember(target, identity, [*names.values()], site.store)
@@ -139,10 +140,15 @@ def build(
     return Result(
         target=target,
         files={kind: target / name for kind, name in names.items()},
-        geometry=json.loads((disk / "geometry.json").read_text()),
+        geometry=_geometry(keyed.output(site.store, plan.disk)) if changed else {},
         changed=changed,
         packages_age=time.time() - selected,
     )
+
+
+def _geometry(disk: Path) -> Mapping[str, Any]:
+    found: dict[str, Any] = json.loads((disk / "geometry.json").read_text())
+    return found
 
 
 def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, Path]]:

@@ -46,7 +46,7 @@ def package_list(appliance: Appliance, site: Site, watcher: Watcher) -> tuple[Re
     node = package_list_node(appliance, bootstrap_archive=archive, pin=pin)
     with placed(appliance, site.mirrors):
         keyed = with_keys([node], site.store)
-        execute(keyed, [node.name], site, watcher)
+        execute(keyed, [node.name], site, watcher, read=[node.name])
     rows = json.loads((keyed.output(site.store, node.name) / "packages.json").read_text())
     listed = {p.name for p in (*appliance.packages.bootstrap, *appliance.packages.image)}
     return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kiwilite.build import image
@@ -26,6 +26,9 @@ class Nobody:
 
     def finished(self, node: Node, seconds: float) -> None:
         raise AssertionError(f"{node.name} was finished")
+
+    def damaged(self, node: Node, found: Sequence[str]) -> None:
+        raise AssertionError(f"{node.name} was damaged: {found}")
 
 
 def store_beside(folder: Path) -> Store:
