@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kiwilite.build import image
+from kiwilite.build import image, manifest
 from kiwilite.build.executor import Keyed, Site
 from kiwilite.build.store import Store
 from kiwilite.description.load import load
@@ -51,4 +51,6 @@ def planned(
 def make_entries(keyed: Keyed, store: Store) -> None:
     """Put an empty result of every step into the store."""
     for key in keyed.keys.values():
-        (store.entries / key / "out").mkdir(parents=True, exist_ok=True)
+        with store.making(key) as folder:
+            manifest.write(folder)
+            store.keep(folder, key, {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -167,7 +168,7 @@ def test_a_removed_result_and_a_damaged_one_are_told_apart(folder: Path, say: Sa
     entries = folder.parent / "store/entries"
     (entries / keyed.keys["qcow2"] / "out").rmdir()
     assert say() == "qcow2  unchanged, but its result in the store is damaged\n"
-    (entries / keyed.keys["qcow2"]).rmdir()
+    shutil.rmtree(entries / keyed.keys["qcow2"])
     assert say() == "qcow2  unchanged, but its result is no longer in the store\n"
 
 
