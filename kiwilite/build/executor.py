@@ -176,7 +176,7 @@ def _run(
                     future.result()
                     order.done(name)
             vetting.demand_all_sound()
-        except KiwiliteError:
+        except (KiwiliteError, Damaged):
             for future in running:
                 future.cancel()
             raise

@@ -20,14 +20,14 @@ from kiwilite.build.code import import_path
 from kiwilite.build.job import BASE_ENVIRONMENT
 from kiwilite.build.manifest import Depth, damage
 from kiwilite.build.sandbox import Bind, run_inside
-from kiwilite.errors import KiwiliteError, StageFailed
+from kiwilite.errors import StageFailed
 
 Damage = Mapping[Path, tuple[str, ...]]
 """What is wrong with each entry; empty where all are sound."""
 
 
-class Damaged(KiwiliteError):
-    """Entries are not as they were made; whoever reads them has to make them again."""
+class Damaged(Exception):
+    """Entries are not as they were made; the executor makes them again, and nobody is told more."""
 
     def __init__(self, damage: Damage) -> None:
         super().__init__("results in the store are damaged")

@@ -34,7 +34,6 @@ def error_classes() -> list[type[KiwiliteError]]:
 SAMPLES: dict[str, Any] = {
     "str": "some text",
     "Copy": Copy.SECONDARY,
-    "Damage": {Path("entry"): ("out/file: is gone",)},
     "Sequence[Diagnostic]": [Diagnostic(Span(Path("a.kiwi"), 3, 1), "error", "KL0042", "no")],
 }
 """A value for each type that a constructor takes."""
