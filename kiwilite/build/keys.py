@@ -2,14 +2,16 @@
 
 A key is the SHA-256 over the step's own data, the keys of the steps it reads, the content
 and modes of the description's files it reads, the code that runs it (the kind's module
-and all it imports from this package) and the tools it calls with the libraries they
-load. Nothing else can change a result, so nothing else is in it.
+and all it imports from this package) with the Python libraries that decide what it gives,
+and the tools it calls with the libraries they load. Nothing else can change a result, so
+nothing else is in it.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -201,5 +203,6 @@ def key_of(node: Node, keys: Mapping[str, str], tools: ToolDigests) -> str:
         "step": plain(node.step, names),
         "code": code_digest(kind.module, kind.data),
         "tools": {tool: tools.digest(tool) for tool in kind.tools},
+        "libraries": {name: importlib.metadata.version(name) for name in kind.libraries},
     }
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
