@@ -11,7 +11,6 @@ from typing import BinaryIO
 from kiwilite.ondisk.squashfs.codec import decompressor
 from kiwilite.ondisk.squashfs.directories import Entry, read_listing
 from kiwilite.ondisk.squashfs.inodes import (
-    FOLDER,
     NOTHING,
     UNCOMPRESSED,
     FileBody,
@@ -75,21 +74,21 @@ class SquashfsReader:
     def walk(self) -> Iterator[tuple[bytes, Inode]]:
         """Path (the root's is empty) and inode of everything, a folder before what is in it."""
         pending = [(b"", self.root())]
-        seen: set[int] = set()
+        numbers, listings = set(), set()
         while pending:
             path, inode = pending.pop()
             yield path, inode
-            if isinstance(inode.body, FolderBody):
-                if inode.number in seen:
-                    raise BadSquashfs("squashfs: a folder has two names, or is inside itself")
-                seen.add(inode.number)
-                for entry in self.entries(inode.body):
-                    inner = self.inode(entry.inode)
-                    if inner.kind != entry.kind or (inner.kind == FOLDER) != isinstance(
-                        inner.body, FolderBody
-                    ):
-                        raise BadSquashfs("squashfs: a name and its inode do not fit")
-                    pending.append((path + b"/" + entry.name, inner))
+            if not isinstance(inode.body, FolderBody) or not inode.body.size:
+                continue
+            if inode.number in numbers or inode.body.place in listings:
+                raise BadSquashfs("squashfs: a folder has two names, or is inside itself")
+            numbers.add(inode.number)
+            listings.add(inode.body.place)
+            for entry in self.entries(inode.body):
+                inner = self.inode(entry.inode)
+                if inner.kind != entry.kind:
+                    raise BadSquashfs("squashfs: a name and its inode do not fit")
+                pending.append((path + b"/" + entry.name, inner))
 
     def owner(self, inode: Inode) -> tuple[int, int]:
         """User and group id."""
