@@ -76,8 +76,9 @@ $(KIWI): # the reference for what is valid, in an environment of its own
 	python3 -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check kiwi==11.1.6 || { rm -rf $@; exit 1; }
 
-benchmark: setup ## builds, volumes, verify, cost at run time, checks, suggestions, measured
+benchmark: setup ## builds, squashfs, volumes, verify, cost at run time, checks, suggestions, measured
 	$(BIN)/python benchmarks/build_speed.py
+	$(BIN)/python benchmarks/squashfs_speed.py
 	$(BIN)/python benchmarks/volume_speed.py
 	$(BIN)/python benchmarks/verify_speed.py
 	$(BIN)/python benchmarks/runtime_cost.py

@@ -253,6 +253,8 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             give_to_namespace(folder)
             binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
             binds += [Bind(str(path)) for path in job.outputs.values()]
+            # All of them: a single one may be removed before it is bound.
+            binds += [Bind(str(site.store.entries))] if job.earlier else []
             binds += site.extra_binds
             environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
             status = run_inside(command, binds=binds, environment=environment, log=log).status
@@ -278,6 +280,7 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
     sources = take(sources_of(node.step), folder / "sources", known)
     (folder / "scratch").mkdir()
     (folder / "log").touch()
+    reuses = kind_of(node).reuses
     return Job(
         title=node.title,
         out=folder / "out",
@@ -287,6 +290,7 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         sources=sources,
         cache=site.store.packages,
         mirrors=site.mirrors,
+        earlier=site.store.newest_with(reuses) if reuses else (),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiwilite.plan import steps as s
+from kiwilite.plan.image_steps import BLOCKS
 
 Place = Literal["host", "namespace"]
 
@@ -22,7 +23,9 @@ class Kind:
     In the `namespace` it sees trees with their true owners; on the `host` it works on
     plain files. `tools` are the programs whose bytes decide the result; `data` are files
     of this package that it copies into it; `host_files` are glob patterns below `/` of
-    what its tools read of the host; `libraries` are the Python distributions it imports.
+    what its tools read of the host; `libraries` are the Python distributions it imports. `reuses`
+    names a file of earlier results that spares work: what is found there never changes a
+    result.
     """
 
     module: str
@@ -31,6 +34,7 @@ class Kind:
     data: tuple[str, ...] = ()
     host_files: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    reuses: str | None = None
 
 
 KEYRINGS = "usr/share/keyrings/*-archive-keyring.*"
@@ -82,7 +86,8 @@ KINDS: Mapping[type[s.Step], Kind] = {
         ("boot/initrd_files", "boot/dracut_module"),
     ),
     s.BiosBoot: Kind(_stage("bios_boot"), "namespace"),
-    s.Squashfs: Kind(_stage("squashfs"), "namespace", ("mksquashfs",)),
+    s.Squashfs: Kind(_stage("squashfs"), "namespace", libraries=("zstandard",), reuses=BLOCKS),
+    s.ToolSquashfs: Kind(_stage("tool_squashfs"), "namespace", ("mksquashfs",)),
     s.Verity: Kind(_stage("verity"), "host"),
     s.Fec: Kind(_stage("fec"), "host", ("veritysetup",)),
     s.VerityMetadata: Kind(_stage("verity_metadata"), "host", libraries=("cryptography",)),

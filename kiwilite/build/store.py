@@ -116,6 +116,14 @@ class Store:
         """The file whose lock whoever makes the result of `key` has."""
         return self.root / "locks" / key
 
+    def newest_with(self, name: str) -> tuple[Path, ...]:
+        """Folders of results that have a file called `name`, the newest first."""
+        found = []
+        for path in self.entries.glob(f"*/out/{name}"):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                found.append((path.stat().st_mtime_ns, path.parent))
+        return tuple(folder for _, folder in sorted(found, reverse=True))
+
     def about(self, key: str) -> dict[str, Any]:
         """What was noted when the result was made."""
         with contextlib.suppress(OSError, ValueError):

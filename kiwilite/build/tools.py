@@ -51,7 +51,7 @@ TOOLS = (
     Tool("cp", "coreutils", "copies trees, with shared blocks where there can be"),
     Tool("tar", "tar", "archives and overlay trees"),
     Tool("zstd", "zstd", "compresses the initrd and bootstrap archives"),
-    Tool("mksquashfs", "squashfs-tools", "the verified root", "-version"),
+    Tool("mksquashfs", "squashfs-tools", "squashfs other than with zstd", "-version"),
     Tool("mke2fs", "e2fsprogs", "ext4 partitions", "-V"),
     Tool("debugfs", "e2fsprogs", "pins time stamps in ext4", "-V"),
     Tool("mkfs.xfs", "xfsprogs", "XFS partitions", "-V"),

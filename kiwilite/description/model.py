@@ -191,7 +191,7 @@ class ImageType:
     efipartsize: int | None
     squashfscompression: str
     squashfscompression_level: int | None
-    """kiwilite's own: the compressor's level."""
+    """kiwilite's own: the compressor's level; None where the compressor decides."""
     overlay: Overlay | None
     partitions: tuple[PartitionElement, ...]
     size: Size | None

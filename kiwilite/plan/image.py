@@ -55,16 +55,14 @@ def _below(mount_points: tuple[str, ...], folder: str) -> tuple[str, ...]:
     return tuple(m for m in mount_points if m.startswith(prefix) and m != folder)
 
 
-def _squashfs(context: Context, folder: str) -> s.Squashfs:
+def _squashfs(context: Context, folder: str) -> s.Squashfs | s.ToolSquashfs:
     kind = context.appliance.type
-    return s.Squashfs(
-        tree=s.Output("customise"),
-        folder=folder,
-        leave_out=_below(_mount_points(kind), folder),
-        compression=kind.squashfscompression,
-        level=kind.squashfscompression_level,
-        epoch=context.epoch,
-    )
+    tree, left_out = s.Output("customise"), _below(_mount_points(kind), folder)
+    name, level = kind.squashfscompression, kind.squashfscompression_level
+    if name in ("zstd", "uncompressed"):
+        used = level if name == "zstd" else None
+        return s.Squashfs(tree, folder, left_out, used, context.epoch)
+    return s.ToolSquashfs(tree, folder, left_out, name, level, context.epoch)
 
 
 def _data_node(context: Context, partition: PartitionElement) -> Node:

@@ -36,16 +36,36 @@ class BootFiles:
     """Folders of the description with files for dracut.conf.d."""
 
 
+BLOCKS = "blocks"
+"""The index of a squashfs' blocks: which of them stands where in its `image`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Squashfs:
-    """A folder of the tree as squashfs, padded to 4096. Result: `image`."""
+    """A folder of the tree as squashfs, padded to 4096. Result: `image`, `blocks`.
+
+    The next image has from there what did not change.
+    """
 
     tree: Output
     folder: str
     leave_out: tuple[str, ...]
     """Folders whose contents belong elsewhere; they stay, empty."""
+    level: int | None
+    """Of zstd; None for an image that is not compressed."""
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSquashfs:
+    """As Squashfs, but for the compressors that only mksquashfs has here. Result: `image`."""
+
+    tree: Output
+    folder: str
+    leave_out: tuple[str, ...]
     compression: str
     level: int | None
+    """None for the compressor's own, or where it has none."""
     epoch: int
 
 
