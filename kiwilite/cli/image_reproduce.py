@@ -62,15 +62,15 @@ def reproduce(found: dict[str, Any]) -> int:
         for outcome in _outcomes(subject, appliance, variations, user, work, found["--keep"]):
             outcomes.append(outcome)
             if as_text:
-                print("\n".join(_lines(outcome)), flush=True)
+                print("\n".join(lines_of(outcome)), flush=True)
         if found["--keep"]:
             sys.stderr.write(f"kept: {work}\n")
     shown = outcomes[1:]
     if as_text:
-        print(_summary(shown, _fresh(appliance)))
+        print(summary_of(shown, _fresh(appliance)))
     else:
         print(json.dumps({"variations": [_data(o) for o in shown]}, indent=1))
-    return _status(shown)
+    return status_of(shown)
 
 
 def _subject(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> Subject:
@@ -131,7 +131,8 @@ def _outcomes(
             yield Outcome(built, files)
 
 
-def _lines(outcome: Outcome) -> Iterator[str]:
+def lines_of(outcome: Outcome) -> Iterator[str]:
+    """What is told of a build when it has been compared."""
     built = outcome.built
     if built.variation is rebuild.FIRST:
         yield f"{'first':12} {built.seconds:6.0f} s  what the others are compared with"
@@ -151,7 +152,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
         yield from (f"      {line}" for line in part_lines(file.parts))
 
 
-def _summary(outcomes: Sequence[Outcome], fresh: frozenset[str]) -> str:
+def summary_of(outcomes: Sequence[Outcome], fresh: frozenset[str]) -> str:
+    """What is told in the end; `fresh` are partitions that were meant to differ."""
     said = [o.verdict for o in outcomes]
     shown = [word for word in said if word != "left out"]
     lines = [f"{said.count('same')} of {len(shown)} variations give the same bytes"]
@@ -184,7 +186,8 @@ def _data(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _status(outcomes: Sequence[Outcome]) -> int:
+def status_of(outcomes: Sequence[Outcome]) -> int:
+    """The exit status: what is not left out has to be the same."""
     said = {o.verdict for o in outcomes}
     if "different" in said:
         return 1

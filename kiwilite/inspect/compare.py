@@ -225,10 +225,12 @@ def _squashfs(
 ) -> Iterator[Difference]:
     """The files, where the squashfs differs, then what stands behind it."""
     used = one.superblock.bytes_used, other.superblock.bytes_used
-    if pair.scan.runs[0][0] < max(used):
+    end = max(used)
+    if pair.scan.runs[0][0] < end:
         yield from compare_squashfs.explain(pair, used)
-    places = [(used[0], BEHIND), *_behind(pair, seen, partition)]
-    behind = tuple((max(a, used[0]), b) for a, b in pair.scan.runs if b > used[0])
+    behind = tuple((max(a, end), b) for a, b in pair.scan.runs if b > end)
+    places = [(end, BEHIND)]
+    places += [(max(at, end), name) for at, name in _behind(pair, seen, partition)]
     yield from compare_parts.by_place(pair._replace(scan=Scan(0, behind)), places)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import lzma
 import stat
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kiwilite.errors import KiwiliteError
 from kiwilite.inspect.bootimage import raw_sections
 from kiwilite.inspect.difference import (
     SHOWN,
@@ -75,7 +75,7 @@ def content_differences(name: str, one: bytes, other: bytes) -> Iterator[Found]:
     """Of two versions of a file: by section where both are PE images, else the first bytes."""
     try:
         first, second = _sections(one), _sections(other)
-    except (KiwiliteError, ValueError, IndexError):
+    except struct.error:
         first, second = {}, {}
     sections = sorted({*first, *second}, key=lambda key: first.get(key, (len(one), 0))[0])
     found = False
