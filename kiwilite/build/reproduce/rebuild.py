@@ -91,7 +91,6 @@ class Built:
 def work_folder(*, keep: bool) -> Iterator[Path]:
     """A folder for all of it, below $TMPDIR or /var/tmp; removed unless it is to be kept."""
     folder = Path(tempfile.mkdtemp(prefix="kiwilite-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
-    folder.chmod(0o711)
     try:
         yield folder
     finally:
@@ -122,7 +121,6 @@ def varied_build(
     base = work
     if Condition.ORDER in wanted and host.other_file_system is not None:
         base = Path(tempfile.mkdtemp(prefix="kiwilite-", dir=host.other_file_system))
-        base.chmod(0o711)
     try:
         if not wanted and left_out:
             yield Built(variation, (), tuple(left_out), 0, None)
@@ -162,7 +160,7 @@ def _varied(
         give(own, entry.pw_uid, entry.pw_gid)
     environment = variables(wanted, host, os.environ, own)
     environment["KIWILITE_STORE"] = str(own / "store")
-    circumstances = _circumstances(wanted, host, work, own)
+    circumstances = _circumstances(wanted, host, own)
     begun = time.monotonic()
     on_terminal = Condition.TERMINAL in wanted
     status = _run(subject, file, own, circumstances, environment, terminal=on_terminal)
@@ -172,9 +170,7 @@ def _varied(
     return Built(variation, applied, left_out, seconds, own / "target")
 
 
-def _circumstances(
-    wanted: frozenset[Condition], host: Host, work: Path, own: Path
-) -> Circumstances:
+def _circumstances(wanted: frozenset[Condition], host: Host, own: Path) -> Circumstances:
     with_user = Condition.USER in wanted
     return Circumstances(
         umask=UMASK if Condition.UMASK in wanted else None,
@@ -182,7 +178,7 @@ def _circumstances(
         processors=host.processors[-1:] if Condition.PROCESSORS in wanted else None,
         user=host.other_user if with_user else None,
         variables=clock_variables(host.clock) if Condition.LATER in wanted and host.clock else {},
-        visible=(*ways_to_python(), str(work), str(own)) if with_user else (),
+        visible=(*ways_to_python(), str(own)) if with_user else (),
     )
 
 
