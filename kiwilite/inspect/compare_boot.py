@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import stat
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from kiwilite.inspect.bootimage import raw_sections
 from kiwilite.inspect.difference import (
@@ -19,12 +18,17 @@ from kiwilite.inspect.difference import (
     by_attributes,
     first_difference,
 )
-from kiwilite.inspect.tools import unpacked
+from kiwilite.inspect.source import CHUNK, scratch_folder
+from kiwilite.inspect.tools import streamed
 from kiwilite.ondisk import cpio, fat
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _XZ: Final = b"\xfd7zXZ\0"
 _GZIP: Final = b"\x1f\x8b"
+_WITH_GZIP_HEADER: Final = 31
+_MOST_UNPACKED: Final = 1 << 30
+_MOST_SECTIONED: Final = 1 << 28
+"""Bytes of a boot image that is read as a whole, for its sections."""
 
 
 def explain(pair: Pair, one: fat.Fat, other: fat.Fat) -> Iterator[Difference]:
@@ -40,31 +44,63 @@ def explain(pair: Pair, one: fat.Fat, other: fat.Fat) -> Iterator[Difference]:
         a, b = first[path], second[path]
         if a.is_folder or b.is_folder:
             continue
-        raw, raw_other = one.content(a, pair.one.read), other.content(b, pair.other.read)
-        if raw != raw_other:
-            places = tuple(one.runs(a))
-            told += [*places, *other.runs(b)]
-            yield from _file(pair, name, raw, raw_other, places)
+        here = _InFat(pair.one, tuple(one.runs(a)))
+        there = _InFat(pair.other, tuple(other.runs(b)))
+        at = _parted(here, there)
+        if at is not None:
+            told += [*here.places, *there.places]
+            yield from _file(pair, name, here, there, at)
     yield from _elsewhere(pair, one, told)
 
 
-def _file(
-    pair: Pair, name: str, one: bytes, other: bytes, places: tuple[tuple[int, int], ...]
-) -> Iterator[Difference]:
-    """A file of both sides; `places` are its byte ranges in the first, from the side's start."""
-    for path, what, within, a, b in content_differences(name, one, other):
-        at = None if within is None else _at(places, within)
-        start = None if at is None else pair.one.start + at
-        yield Difference(pair.part, path, what, start, within, a, b)
+class _InFat(NamedTuple):
+    """A file by its byte ranges in the file system."""
+
+    side: Side
+    places: tuple[tuple[int, int], ...]
+
+    @property
+    def size(self) -> int:
+        return sum(end - start for start, end in self.places)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Bytes of the file, fewer where it ends."""
+        parts, at = [], 0
+        for start, end in self.places:
+            low, high = max(offset, at), min(offset + length, at + end - start)
+            if low < high:
+                parts.append(self.side.read(start + low - at, high - low))
+            at += end - start
+        return b"".join(parts)
+
+    def byte(self, offset: int) -> int | None:
+        """Where a byte of the file stands in the image."""
+        for start, end in self.places:
+            if offset < end - start:
+                return self.side.start + start + offset
+            offset -= end - start
+        return None
 
 
-def _at(places: tuple[tuple[int, int], ...], offset: int) -> int | None:
-    """Where a byte of a file stands, from the start of the file system."""
-    for start, end in places:
-        if offset < end - start:
-            return start + offset
-        offset -= end - start
+def _parted(one: _InFat, other: _InFat) -> int | None:
+    """The first byte at which two files part, read piece by piece."""
+    for at in range(0, max(one.size, other.size), CHUNK):
+        step = first_difference(one.read(at, CHUNK), other.read(at, CHUNK))
+        if step is not None:
+            return at + step
     return None
+
+
+def _file(pair: Pair, name: str, one: _InFat, other: _InFat, at: int) -> Iterator[Difference]:
+    """Two files that part at byte `at`: by section where they are boot images."""
+    if max(one.size, other.size) > _MOST_SECTIONED or not name.lower().endswith(".efi"):
+        shown = one.read(at, SHOWN), other.read(at, SHOWN)
+        yield Difference(pair.part, name, "content", one.byte(at), at, *shown)
+        return
+    whole = one.read(0, one.size), other.read(0, other.size)
+    for path, what, within, a, b in content_differences(name, *whole):
+        start = None if within is None else one.byte(within)
+        yield Difference(pair.part, path, what, start, within, a, b)
 
 
 Found = tuple[str, str, int | None, bytes, bytes]
@@ -155,14 +191,19 @@ def _initrd(raw: bytes) -> dict[str, cpio.Entry] | None:
 
 
 def _decompressed(raw: bytes) -> bytes | None:
+    """At most 1 GiB of what was compressed, so that a bomb is only cut off."""
     try:
         if raw.startswith(_ZSTD):
-            return unpacked(raw, "zstd", "-dcq")
+            with scratch_folder() as scratch:
+                packed = scratch / "packed"
+                packed.write_bytes(raw)
+                with streamed("zstd", "-dcq", packed) as stream:
+                    return stream.read(_MOST_UNPACKED)
         if raw.startswith(_XZ):
-            return lzma.decompress(raw)
+            return lzma.LZMADecompressor().decompress(raw, _MOST_UNPACKED)
         if raw.startswith(_GZIP):
-            return gzip.decompress(raw)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error):
+            return zlib.decompressobj(_WITH_GZIP_HEADER).decompress(raw, _MOST_UNPACKED)
+    except (lzma.LZMAError, zlib.error):
         return None
     return None
 

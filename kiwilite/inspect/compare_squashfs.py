@@ -32,6 +32,7 @@ from kiwilite.inspect.difference import (
 from kiwilite.inspect.source import CHUNK, scratch_folder
 from kiwilite.inspect.tools import streamed
 from kiwilite.ondisk import squashfs
+from kiwilite.ondisk.squashfs import BadSquashfs
 
 _MARK: Final = b"# START OF DATA"
 _WORDS: Final = re.compile(r"((?:[^\\ ]|\\.)+)")
@@ -111,7 +112,10 @@ class _Copy(NamedTuple):
         offset, path = self._place()
         command = ("unsquashfs", "-quiet", "-no-progress", "-da", "16", "-fr", "16")
         with streamed(*command, "-o", offset, "-pf", "/dev/stdout", path) as stream:
-            attributes, regular = _definitions(stream)
+            try:
+                attributes, regular = _definitions(stream)
+            except (ValueError, IndexError, KeyError) as problem:
+                raise BadSquashfs(f"unsquashfs lists it in a way not known: {problem}") from problem
             return _Listed(attributes, dict(_contents(stream, regular)))
 
     def differing(self, path: str, other: _Copy) -> tuple[int, bytes, bytes] | None:

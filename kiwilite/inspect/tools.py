@@ -40,14 +40,6 @@ def run(*command: str | Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def unpacked(data: bytes, *command: str) -> bytes | None:
-    """What a filter makes of `data`; None where it fails. Raises HostError without the tool."""
-    done = subprocess.run(
-        [find(command[0]), *command[1:]], input=data, capture_output=True, check=False
-    )
-    return done.stdout if done.returncode == 0 else None
-
-
 @contextmanager
 def streamed(*command: str | Path) -> Iterator[IO[bytes]]:
     """What a tool writes, read as it comes; the tool ends with the block.

@@ -39,16 +39,22 @@ class Variation:
 
     name: str
     conditions: frozenset[Condition]
+    about: Condition | None = None
+    """Without this one there is no point in it."""
 
 
-def _one(name: str, *conditions: Condition) -> Variation:
+def _one(name: str, about: Condition, *more: Condition) -> Variation:
+    return Variation(name, frozenset((about, *more)), about)
+
+
+def _some(name: str, *conditions: Condition) -> Variation:
     return Variation(name, frozenset(conditions))
 
 
 _C = Condition
 VARIATIONS: Final = (
     Variation("everything", frozenset(Condition) - {_C.PACKAGES, _C.USER}),
-    _one("store"),
+    _some("store"),
     _one("user", _C.USER, _C.FOLDER, _C.HOME),
     _one("packages", _C.PACKAGES),
     _one("folder", _C.FOLDER),
@@ -64,9 +70,9 @@ VARIATIONS: Final = (
     _one("epoch", _C.EPOCH),
     _one("tmpdir", _C.SCRATCH),
     _one("terminal", _C.TERMINAL),
-    _one("abroad", _C.LOCALE, _C.TIME_ZONE, _C.LATER, _C.FOLDER),
-    _one("machine", _C.HOSTNAME, _C.PROCESSORS, _C.ORDER, _C.PACKAGES),
-    _one("stranger", *(set(Condition) - {_C.ORDER, _C.PACKAGES})),
+    _some("abroad", _C.LOCALE, _C.TIME_ZONE, _C.LATER, _C.FOLDER),
+    _some("machine", _C.HOSTNAME, _C.PROCESSORS, _C.ORDER, _C.PACKAGES),
+    _some("stranger", *(set(Condition) - {_C.ORDER, _C.PACKAGES})),
 )
 """By what they tell: `everything` at once first, then each by itself, then more together."""
 

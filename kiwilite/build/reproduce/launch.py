@@ -63,7 +63,7 @@ def become(name: str, visible: Iterable[str]) -> None:
     sc.mount("none", "/", None, sc.MS_REC | sc.MS_PRIVATE)
     for spot, paths in barred(map(Path, visible), entry.pw_uid).items():
         _uncover(spot, paths)
-    os.chdir(os.getcwd())  # from below what was hidden to the same folder above it
+    os.chdir(Path.cwd())  # from below what was hidden to the same folder above it
     os.initgroups(name, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

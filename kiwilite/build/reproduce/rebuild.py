@@ -83,8 +83,15 @@ class Built:
 
     @property
     def is_shown(self) -> bool:
-        """Whether the build says anything: all conditions being left out, it does not."""
-        return bool(self.applied) or not self.left_out
+        """Whether the build says anything: without what it is about, it does not."""
+        return says_something(self.variation, frozenset(self.applied))
+
+
+def says_something(variation: Variation, applied: frozenset[Condition]) -> bool:
+    """Whether a variation has a point with these of its conditions."""
+    if variation.about is not None:
+        return variation.about in applied
+    return bool(applied) or not variation.conditions
 
 
 @contextmanager
@@ -121,8 +128,9 @@ def varied_build(
     base = work
     if Condition.ORDER in wanted and host.other_file_system is not None:
         base = Path(tempfile.mkdtemp(prefix="kiwilite-", dir=host.other_file_system))
+        (work / variation.name).symlink_to(base / variation.name)
     try:
-        if not wanted and left_out:
+        if not says_something(variation, wanted):
             yield Built(variation, (), tuple(left_out), 0, None)
             return
         yield _varied(
@@ -133,6 +141,7 @@ def varied_build(
             remove_tree(base / variation.name)
             if base != work:
                 remove_tree(base)
+                (work / variation.name).unlink(missing_ok=True)
 
 
 def _varied(

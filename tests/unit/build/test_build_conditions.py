@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kiwilite.build.reproduce.circumstances import Host, obstacle, variables
-from kiwilite.build.reproduce.conditions import VARIATIONS, Condition, chosen
+from kiwilite.build.reproduce.conditions import VARIATIONS, Condition, Variation, chosen
+from kiwilite.build.reproduce.rebuild import says_something
 from kiwilite.errors import UsageError
 
 HOST = Host(
@@ -35,6 +36,17 @@ def test_every_condition_comes_alone_and_with_others(condition: Condition) -> No
     # Who builds as somebody else has another home and needs a readable description.
     assert min(sizes) == (3 if condition is Condition.USER else 1)
     assert max(sizes) > 3
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=lambda v: v.name)
+def test_without_what_it_is_about_a_variation_says_nothing(variation: Variation) -> None:
+    everything = variation.conditions
+    assert says_something(variation, everything)
+    if variation.about is not None:
+        assert not says_something(variation, everything - {variation.about})
+    elif everything:
+        assert not says_something(variation, frozenset())
+        assert all(says_something(variation, everything - {c}) for c in everything)
 
 
 def test_a_number_and_names_choose() -> None:
