@@ -116,6 +116,8 @@ class _Copy(NamedTuple):
                 attributes, regular = _definitions(stream)
             except (ValueError, IndexError, KeyError) as problem:
                 raise BadSquashfs(f"unsquashfs lists it in a way not known: {problem}") from problem
+            if not attributes:
+                raise BadSquashfs("unsquashfs cannot read it")
             return _Listed(attributes, dict(_contents(stream, regular)))
 
     def differing(self, path: str, other: _Copy) -> tuple[int, bytes, bytes] | None:
@@ -180,6 +182,8 @@ def _contents(stream: IO[bytes], regular: list[tuple[str, int]]) -> Iterator[tup
         while left and (part := stream.read(min(left, CHUNK))):
             digest.update(part)
             left -= len(part)
+        if left:
+            raise BadSquashfs(f"unsquashfs cannot read {name}")
         yield name, digest.digest()
 
 

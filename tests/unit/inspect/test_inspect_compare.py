@@ -202,6 +202,32 @@ def test_a_squashfs_of_the_same_files_in_other_blocks(tmp_path: Path) -> None:
     assert "the files are the same" in found.what
 
 
+def test_a_squashfs_that_cannot_be_read_is_not_said_to_have_the_same_files(tmp_path: Path) -> None:
+    one = compared_disk.make(tmp_path / "one", {"root": compared_disk.squashfs(tmp_path / "a")})
+    broken = changed(one, *range(MIB + 96, MIB + 900))
+    (found, *_) = only_part(compared(one, broken)).named
+    assert found.what.startswith("content (unsquashfs")
+    assert found.at == MIB + 96
+
+
+def test_a_squashfs_without_files(tmp_path: Path) -> None:
+    def empty(folder: Path) -> None:
+        for path in folder.iterdir():
+            shutil.rmtree(path)
+
+    def narrow(folder: Path) -> None:
+        empty(folder)
+        folder.chmod(0o700)
+
+    one, other = (
+        compared_disk.make(
+            tmp_path / f"{n}.raw", {"root": compared_disk.squashfs(tmp_path / n, change)}
+        )
+        for n, change in (("a", empty), ("b", narrow))
+    )
+    assert only(compared(one, other)).what == "mode 755 and 700"
+
+
 def test_what_stands_behind_a_grown_partition_is_not_different(tmp_path: Path) -> None:
     def grow(folder: Path) -> None:
         (folder / "usr/noise").write_bytes(os.urandom(2 * MIB))
