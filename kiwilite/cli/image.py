@@ -32,8 +32,8 @@ Commands:
   verify     Check all of it, and say what cannot be checked.
   compare    Name partition, file and first bytes where two images differ.
   reproduce  Build it again under other conditions: is it the same image?
-  resize     Make the disk larger: SIZE as 8G, 8192M or bytes. Never smaller than
-             what is on it.
+  resize     Make the disk larger: SIZE as 8G, 8192M or bytes. Never smaller
+             than what is on it.
 
 Options:
   --format=FORMAT         text or json [default: text].
@@ -43,8 +43,8 @@ Options:
   --metadata-cert=FILE    Of `verify`: certificate or public key (PEM) of who
                           signed the metadata block.
   --output=FILE           Of `resize`: write here, and leave IMAGE as it is.
-  --variations=LIST       Of `reproduce`: how many, up to 20, or names with commas
-                          between; the first has it all [default: 1].
+  --variations=LIST       Of `reproduce`: how many, up to 20, or names with
+                          commas; the first has it all [default: 1].
   --user=NAME             Of `reproduce`, as root: who builds as another user;
                           without it the first who has ids in /etc/subuid.
   --keep                  Of `reproduce`: leave all builds where they are.
