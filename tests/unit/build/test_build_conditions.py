@@ -85,7 +85,7 @@ def test_what_a_host_lacks_is_left_out_with_the_reason(host: Host, lost: set[Con
 
 @pytest.mark.parametrize("condition", set(Condition))
 def test_an_environment_changes_where_a_condition_is_about_it(condition: Condition) -> None:
-    base = {"HOME": "/home/me", "XDG_CACHE_HOME": "/home/me/.cache", "PATH": "/bin"}
+    base = {"HOME": "/home/somebody", "XDG_CACHE_HOME": "/home/somebody/.cache", "PATH": "/bin"}
     about_it = {
         Condition.LOCALE, Condition.TIME_ZONE, Condition.HOME, Condition.SCRATCH,
         Condition.NOISE, Condition.USER, Condition.EPOCH,
@@ -103,5 +103,5 @@ def test_the_same_epoch_is_given_or_not() -> None:
 
 
 def test_another_home_is_not_undone_by_the_caches_of_this_one() -> None:
-    base = {"HOME": "/home/me", "XDG_CACHE_HOME": "/home/me/.cache"}
+    base = {"HOME": "/home/somebody", "XDG_CACHE_HOME": "/home/somebody/.cache"}
     assert variables(frozenset({Condition.HOME}), HOST, base, OWN) == {"HOME": "/work/own/home"}
