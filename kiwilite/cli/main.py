@@ -24,6 +24,8 @@ Usage:
   kiwilite description init NAME
   kiwilite image info --description PATH [--profile NAME]...
   kiwilite image inspect|verify IMAGE [--format FORMAT]
+  kiwilite image compare IMAGE OTHER
+  kiwilite image reproduce --description PATH [--profile NAME]...
   kiwilite image resize IMAGE SIZE [--output FILE]
   kiwilite store list|verify|gc
   kiwilite explain CODE
