@@ -12,7 +12,7 @@ import pytest
 from kiwilite.build.job import Job
 from kiwilite.build.stages import squashfs, tool_squashfs
 from kiwilite.build.store import Store
-from kiwilite.ondisk.squashfs import SquashfsSuperblock
+from kiwilite.ondisk.squashfs.superblock import SquashfsSuperblock
 from kiwilite.plan.image_steps import Squashfs, ToolSquashfs
 from kiwilite.plan.references import Output
 
