@@ -5,12 +5,13 @@ DESCRIPTION := x86
 PROFILE := bootstrapped
 KIWI := build/peers/kiwi
 IMAGE_DIR := build/kiwilite-$(DESCRIPTION)-$(PROFILE)
+TEST_STORE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/kiwilite/test-store
 PYTHON_FILES := kiwilite tests benchmarks scripts setup.py
 
 # Tests call kiwilite and run_x86 as a user would.
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
-.PHONY: start help setup doctor image test lint unit build-tests vm-tests soak \
+.PHONY: start help setup doctor image test lint unit build-tests vm-tests trim-test-store soak \
 	accept-main accept-storage accept-language benchmark format schema generate clean
 .NOTPARALLEL:
 
@@ -49,13 +50,16 @@ lint: setup ## ruff, mypy and shellcheck
 unit: setup ## tests without network, packages or virtual machines
 	pytest -q -n 2 -m "not build and not vm and not soak"
 
-build-tests: setup ## tests that build with packages from the mirror
+build-tests: setup trim-test-store ## tests that build with packages from the mirror
 	pytest -q -m "build and not vm and not soak"
 
 vm-tests: setup ## tests that boot virtual machines, two at a time
 	pytest -q -n 2 --dist loadfile -m "vm and not soak"
 
-soak: setup ## long runs: power cuts, all volumes, all buses (hours); build/power-cuts.log
+trim-test-store: setup # each change of the code makes new results, and old ones stay
+	kiwilite store gc --store $(TEST_STORE) --max-size 20G
+
+soak: setup trim-test-store ## long runs: power cuts, all volumes, kills (hours); build/power-cuts.log
 	rm -f build/power-cuts.log
 	pytest -q -n 2 --dist loadfile -m soak
 
@@ -72,8 +76,9 @@ $(KIWI): # the reference for what is valid, in an environment of its own
 	python3 -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check kiwi==11.1.6 || { rm -rf $@; exit 1; }
 
-benchmark: setup ## builds, volumes, verify, cost at run time, checks, suggestions, measured
+benchmark: setup ## builds, squashfs, volumes, verify, cost at run time, checks, suggestions, measured
 	$(BIN)/python benchmarks/build_speed.py
+	$(BIN)/python benchmarks/squashfs_speed.py
 	$(BIN)/python benchmarks/volume_speed.py
 	$(BIN)/python benchmarks/verify_speed.py
 	$(BIN)/python benchmarks/runtime_cost.py

@@ -54,7 +54,7 @@ def make(
 ) -> Path:
     """Make the archive from the description's bootstrap packages (or take it from the store)."""
     keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, pin=pin), site.store)
-    execute(keyed, ["pack"], site, watcher)
+    execute(keyed, ["pack"], site, watcher, read=["pack"])
     return keyed.output(site.store, "pack") / "bootstrap.tar.zst"
 
 
@@ -65,8 +65,8 @@ def known(appliance: Appliance, site: Site, *, epoch: int | None, pin: str) -> P
         return None
     archive = _prebuilt(appliance, wanted, site)
     keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, pin=pin), site.store)
-    made = keyed.output(site.store, "pack") / "bootstrap.tar.zst"
-    return archive or (made if made.exists() else None)
+    made = site.store.find(keyed.keys["pack"])
+    return archive or (made / "bootstrap.tar.zst" if made else None)
 
 
 def _prebuilt(appliance: Appliance, wanted: BootstrapPackage, site: Site) -> Path | None:
@@ -82,7 +82,7 @@ def _fetched(
     step = FetchBootstrap(wanted.name, apt_sources(appliance), architecture, pin)
     node = Node("fetch-bootstrap", f"package {wanted.name}, if there is one", step)
     keyed = with_keys([node], site.store)
-    execute(keyed, [node.name], site, watcher)
+    execute(keyed, [node.name], site, watcher, read=[node.name])
     return next(iter(sorted(keyed.output(site.store, node.name).glob("*.tar.*"))), None)
 
 

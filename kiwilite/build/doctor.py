@@ -34,6 +34,7 @@ LIBRARIES = {
     "PyYAML": "reads kiwilite.yml",
     "rich": "progress on the terminal",
     "xmlschema": "explains what is wrong in a description",
+    "zstandard": "compresses the verified root",
 }
 
 GIB = 1 << 30

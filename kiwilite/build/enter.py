@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,12 @@ from kiwilite.build import syscalls as sc
 VIEW = "/tmp"
 """Where the new root is put together: any directory that surely exists."""
 
+HOSTNAME = "localhost"
+"""What scripts see on every build host: names of hosts have got into images."""
+
 HOST_DIRECTORIES = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt")
+HOST_NAME = "localhost"
+"""What scripts find out about the name of the build host."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -88,6 +94,7 @@ def _become_root() -> None:
 
 
 def _build_view(binds: list[dict[str, Any]], sources: dict[str, int]) -> None:
+    socket.sethostname(HOSTNAME)
     sc.mount("none", "/", None, sc.MS_REC | sc.MS_PRIVATE)
     sc.mount("view", VIEW, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=0755,size=1g")
     view = Path(VIEW)
@@ -115,6 +122,7 @@ def _build_view(binds: list[dict[str, Any]], sources: dict[str, int]) -> None:
     (view / "proc").mkdir()
     mount_proc(str(view / "proc"), fallback=sources["/proc"])
     sc.pivot_into(VIEW)
+    sc.set_host_name(HOST_NAME)
     for fd in sources.values():
         os.close(fd)
 

@@ -10,18 +10,24 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
+from kiwilite.build.code import import_path
 from kiwilite.build.failure import read
+from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
-from kiwilite.build.keys import ToolDigests, key_of, kind_of
+from kiwilite.build.keys import Ingredients, ingredients_of, kind_of
+from kiwilite.build.manifest import Depth
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
+from kiwilite.build.uses import Uses
+from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.references import outputs_of, sources_of
@@ -32,14 +38,20 @@ class Watcher(Protocol):
 
     def started(self, node: Node) -> None: ...
     def finished(self, node: Node, seconds: float) -> None: ...
+    def damaged(self, node: Node, found: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """The nodes of a plan with the key of each."""
+    """The nodes of a plan with the key of each, and what it is made from."""
 
     nodes: tuple[Node, ...]
     keys: Mapping[str, str]
+    ingredients: Mapping[str, Ingredients]
+
+    def entry(self, store: Store, name: str) -> Path:
+        """Folder of all that is kept with the result of the node called `name`."""
+        return store.entries / self.keys[name]
 
     def output(self, store: Store, name: str) -> Path:
         """Folder of the result of the node called `name`."""
@@ -53,15 +65,19 @@ class Site:
     store: Store
     mirrors: Mapping[str, str]
     extra_binds: tuple[Bind, ...] = ()
+    uses: Uses = field(default_factory=Uses)
+    """The entries that this run holds."""
 
 
 def with_keys(nodes: Sequence[Node], store: Store) -> Keyed:
     """Compute every key; nodes must stand after what they read."""
-    tools = ToolDigests(store.root / "tools.json")
+    tools = ToolDigests(store.tools)
     keys: dict[str, str] = {}
+    ingredients: dict[str, Ingredients] = {}
     for node in nodes:
-        keys[node.name] = key_of(node, keys, tools)
-    return Keyed(tuple(nodes), keys)
+        ingredients[node.name] = ingredients_of(node, keys, tools)
+        keys[node.name] = ingredients[node.name].key
+    return Keyed(tuple(nodes), keys, ingredients)
 
 
 def missing(keyed: Keyed, wanted: Sequence[str], store: Store) -> tuple[Node, ...]:
@@ -78,59 +94,142 @@ def missing(keyed: Keyed, wanted: Sequence[str], store: Store) -> tuple[Node, ..
     return tuple(n for n in keyed.nodes if n.name in needed)
 
 
-def execute(keyed: Keyed, wanted: Sequence[str], site: Site, watcher: Watcher) -> None:
+def read_by(keyed: Keyed, todo: Collection[str], read: Sequence[str]) -> dict[str, Depth]:
+    """Which results of the store are read when the steps `todo` run and the caller reads `read`.
+
+    A step on the host has plain files only, one in the namespace sees trees.
+    """
+    depths: dict[str, Depth] = {name: "files" for name in read if name not in todo}
+    for node in (n for n in keyed.nodes if n.name in todo):
+        for name in (o for o in outputs_of(node.step) if o not in todo):
+            whole = kind_of(node).place == "namespace" or depths.get(name) == "whole"
+            depths[name] = "whole" if whole else "files"
+    return depths
+
+
+def execute(
+    keyed: Keyed, wanted: Sequence[str], site: Site, watcher: Watcher, *, read: Sequence[str] = ()
+) -> None:
     """Make all that is missing for `wanted`, independent steps side by side.
 
-    The first failure lets running steps end, starts no more, and is raised.
+    The results `read`, whose files the caller will read, are sound then. All entries of
+    `keyed` are held until `site.uses` lets go of them. What is read and was damaged is made
+    again, with what was being made of it. The first failure lets running steps end, starts
+    no more, and is raised.
     """
-    todo = {n.name: n for n in missing(keyed, wanted, site.store)}
-    if not todo:
-        return
+    store, uses = site.store, site.uses
+    while True:
+        uses.hold(store.entries / key for key in keyed.keys.values())
+        todo = {n.name: n for n in missing(keyed, [*wanted, *read], store)}
+        depths = {
+            keyed.entry(store, name): depth
+            for name, depth in read_by(keyed, todo, read).items()
+            if not uses.trusts(keyed.entry(store, name), depth)
+        }
+        if not todo and not depths:
+            return
+        try:
+            _run(todo, depths, keyed, site, watcher)
+        except Damaged as error:
+            _give_up(error.damage, keyed, site, watcher)
+        else:
+            for entry, depth in depths.items():
+                uses.trust(entry, depth)
+            return
+
+
+def _give_up(damage: Damage, keyed: Keyed, site: Site, watcher: Watcher) -> None:
+    """Remove damaged entries, unless another build did so first and made them again."""
+    by_key = {keyed.keys[node.name]: node for node in keyed.nodes}
+    for entry, found in damage.items():
+        with site.store.lock(entry.name):
+            if site.uses.let_go(entry):
+                watcher.damaged(by_key[entry.name], found)
+                site.store.discard(entry.name)
+
+
+def _run(
+    todo: Mapping[str, Node],
+    depths: Mapping[Path, Depth],
+    keyed: Keyed,
+    site: Site,
+    watcher: Watcher,
+) -> None:
+    """Run the steps `todo` and examine meanwhile what they read. Raises Damaged."""
     begin()
     site.store.sweep()
+    site.uses.hold([site.store.packages] if todo else [])
     graph = {n: [o for o in outputs_of(node.step) if o in todo] for n, node in todo.items()}
     order = graphlib.TopologicalSorter(graph)
     order.prepare()
-    with cf.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+    workers = max(2, os.cpu_count() or 2)
+    with cf.ThreadPoolExecutor(workers) as pool, cf.ThreadPoolExecutor(workers) as examiners:
         running: dict[cf.Future[None], str] = {}
         try:
+            vetting = begin_vetting(depths, examiners)
             while order.is_active():
                 for name in order.get_ready():
-                    running[pool.submit(_make, todo[name], keyed, site, watcher)] = name
+                    running[pool.submit(_make, todo[name], keyed, site, watcher, vetting)] = name
                 done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
                 for future in done:
                     name = running.pop(future)
                     future.result()
                     order.done(name)
-        except KiwiliteError:
+            vetting.demand_all_sound()
+        except (KiwiliteError, Damaged):
             for future in running:
                 future.cancel()
             raise
         except BaseException:
             end_all()
+            examiners.shutdown(wait=False, cancel_futures=True)
             for future in running:
                 future.cancel()
             raise
 
 
-def _make(node: Node, keyed: Keyed, site: Site, watcher: Watcher) -> None:
+def _make(node: Node, keyed: Keyed, site: Site, watcher: Watcher, vetting: Vetting) -> None:
     key, store = keyed.keys[node.name], site.store
     with store.lock(key):
         if store.find(key) is not None:
+            site.uses.hold([keyed.entry(store, node.name)])
             return
         watcher.started(node)
         begun = time.monotonic()
         try:
             with store.making(key) as folder:
-                _carry_out(node, keyed, site, folder)
+                _carry_out_on_sound(node, keyed, site, folder, vetting)
                 seconds = time.monotonic() - begun
-                about = {"step": node.name, "title": node.title, "seconds": round(seconds, 3)}
-                store.keep(folder, key, about)
+                store.keep(folder, key, _about(node, seconds))
+                site.uses.hold([keyed.entry(store, node.name)])
+                site.uses.trust(keyed.entry(store, node.name))
         except OSError as error:
             if error.errno not in FULL:
                 raise
             raise _no_space(node, store) from error
         watcher.finished(node, seconds)
+
+
+def _about(node: Node, seconds: float) -> dict[str, object]:
+    return {
+        "step": node.name,
+        "title": node.title,
+        "seconds": round(seconds, 3),
+        "place": kind_of(node).place,
+    }
+
+
+def _carry_out_on_sound(
+    node: Node, keyed: Keyed, site: Site, folder: Path, vetting: Vetting
+) -> None:
+    """Carry a step out; raises Damaged where what it read was not sound, however it ended."""
+    inputs = [keyed.entry(site.store, name) for name in outputs_of(node.step)]
+    try:
+        _carry_out(node, keyed, site, folder)
+    except KiwiliteError:
+        vetting.demand_sound(inputs)
+        raise
+    vetting.demand_sound(inputs)
 
 
 def _no_space(node: Node, store: Store) -> NoSpace:
@@ -154,8 +253,10 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             give_to_namespace(folder)
             binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
             binds += [Bind(str(path)) for path in job.outputs.values()]
+            # All of them: a single one may be removed before it is bound.
+            binds += [Bind(str(site.store.entries))] if job.earlier else []
             binds += site.extra_binds
-            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": _package_folder()}
+            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
             status = run_inside(command, binds=binds, environment=environment, log=log).status
         else:
             environment = {
@@ -174,26 +275,12 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
         remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _package_folder() -> str:
-    """The folder of this package, which need not be installed: a checkout will do."""
-    import kiwilite
-
-    return str(Path(kiwilite.__file__).resolve().parent.parent)
-
-
 def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
-    sources = {}
-    (folder / "sources").mkdir()
-    for number, source in enumerate(sources_of(node.step)):
-        copy = folder / "sources" / f"{number}" / source.path.name
-        copy.parent.mkdir()
-        if source.path.is_dir():
-            shutil.copytree(source.path, copy, symlinks=True)
-        else:
-            shutil.copy2(source.path, copy)
-        sources[str(source.path)] = copy
+    known = keyed.ingredients[node.name].sources
+    sources = take(sources_of(node.step), folder / "sources", known)
     (folder / "scratch").mkdir()
     (folder / "log").touch()
+    reuses = kind_of(node).reuses
     return Job(
         title=node.title,
         out=folder / "out",
@@ -203,6 +290,7 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         sources=sources,
         cache=site.store.packages,
         mirrors=site.mirrors,
+        earlier=site.store.newest_with(reuses) if reuses else (),
     )
 
 

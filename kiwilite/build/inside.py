@@ -1,8 +1,9 @@
 """Runs one step in a process of its own: `python -m kiwilite.build.inside JOB`.
 
-JOB is a file with the pickled module name, step and job, written by the executor. An
-expected failure goes into `failure` beside it, for the executor to raise again; on a full
-disk there may be no room for that, so this failure is told by the exit status.
+JOB is a file with the pickled module name, step and job, written by the executor. Beside
+it go the manifest of the result, or `failure`, an expected one for the executor to raise
+again; on a full disk there may be no room for that, so this failure is told by the exit
+status.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import sys
 from pathlib import Path
 
+from kiwilite.build import manifest
 from kiwilite.build import syscalls as sc
 from kiwilite.build.failure import write
 from kiwilite.errors import KiwiliteError, NoSpace
@@ -31,6 +33,7 @@ def main(job_file: str) -> int:
     module, step, job = pickle.loads(path.read_bytes())
     try:
         importlib.import_module(module).run(step, job)
+        manifest.write(path.parent)
         return 0
     except KiwiliteError as error:
         failure: KiwiliteError = error

@@ -32,7 +32,9 @@ class Job:
     """Results to read, files of the description to read, and the folder to fill.
 
     `cache` is a folder shared by all builds for downloads; `mirrors` maps distribution
-    names to URLs as this host has them.
+    names to URLs as this host has them. `earlier` are folders of earlier results that may
+    spare work, the newest first; they are not part of the key, so the result must be the
+    same without them, and any of them may be damaged or gone.
     """
 
     title: str
@@ -43,6 +45,7 @@ class Job:
     sources: Mapping[str, Path]
     cache: Path
     mirrors: Mapping[str, str]
+    earlier: tuple[Path, ...] = ()
 
     def read(self, output: Output) -> Path:
         """Folder of another step's result."""

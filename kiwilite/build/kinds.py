@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiwilite.plan import steps as s
+from kiwilite.plan.image_steps import BLOCKS
 
 Place = Literal["host", "namespace"]
 
@@ -21,13 +22,27 @@ class Kind:
 
     In the `namespace` it sees trees with their true owners; on the `host` it works on
     plain files. `tools` are the programs whose bytes decide the result; `data` are files
-    of this package that it copies into it.
+    of this package that it copies into it; `host_files` are glob patterns below `/` of
+    what its tools read of the host; `libraries` are the Python distributions it imports. `reuses`
+    names a file of earlier results that spares work: what is found there never changes a
+    result.
     """
 
     module: str
     place: Place
     tools: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    host_files: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    reuses: str | None = None
+
+
+KEYRINGS = "usr/share/keyrings/*-archive-keyring.*"
+APT_CONFIGURATION = ("etc/apt/apt.conf", "etc/apt/apt.conf.d/*")
+"""Read by an apt that runs outside of a tree, for the proxy of this host, say."""
+
+FAKETIME = "usr/lib/*/faketime/libfaketime.so.1"
+MTOOLS_CONFIGURATION = ("etc/mtools.conf", "etc/default/mtools.conf")
 
 
 def _stage(name: str) -> str:
@@ -35,13 +50,35 @@ def _stage(name: str) -> str:
 
 
 KINDS: Mapping[type[s.Step], Kind] = {
-    s.Bootstrap: Kind(_stage("bootstrap"), "namespace", ("mmdebstrap", "apt-get", "dpkg")),
+    s.Bootstrap: Kind(
+        _stage("bootstrap"),
+        "namespace",
+        ("mmdebstrap", "perl", "apt-get", "dpkg", "dpkg-deb", "tar"),
+        host_files=(KEYRINGS, *APT_CONFIGURATION),
+    ),
     s.UnpackBootstrap: Kind(_stage("unpack_bootstrap"), "namespace", ("tar", "zstd")),
-    s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("tar", "zstd")),
-    s.FetchBootstrap: Kind(_stage("fetch_bootstrap"), "namespace", ("apt-get", "dpkg-deb")),
-    s.ResolvePackages: Kind(_stage("resolve_packages"), "namespace", ("apt-get", "tar", "zstd")),
-    s.Packages: Kind(_stage("packages"), "namespace", ("tar", "zstd")),
-    s.Customise: Kind(_stage("customise"), "namespace", ("tar", "zstd"), ("build/image_files",)),
+    s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("cp", "tar", "zstd")),
+    s.FetchBootstrap: Kind(
+        _stage("fetch_bootstrap"),
+        "namespace",
+        ("apt-get", "apt-cache", "dpkg-deb"),
+        host_files=(KEYRINGS, *APT_CONFIGURATION),
+    ),
+    s.ResolvePackages: Kind(
+        _stage("resolve_packages"),
+        "namespace",
+        ("apt-get", "apt-cache", "dpkg-deb", "tar", "zstd"),
+        host_files=(KEYRINGS, *APT_CONFIGURATION),
+    ),
+    s.Packages: Kind(
+        _stage("packages"),
+        "namespace",
+        ("cp", "tar", "zstd", "dpkg-deb"),
+        ("build/image_files/kconfig",),
+    ),
+    s.Customise: Kind(
+        _stage("customise"), "namespace", ("cp", "tar", "zstd"), ("build/image_files",)
+    ),
     s.BootFiles: Kind(
         _stage("boot_files"),
         "namespace",
@@ -49,17 +86,33 @@ KINDS: Mapping[type[s.Step], Kind] = {
         ("boot/initrd_files", "boot/dracut_module"),
     ),
     s.BiosBoot: Kind(_stage("bios_boot"), "namespace"),
-    s.Squashfs: Kind(_stage("squashfs"), "namespace", ("mksquashfs",)),
+    s.Squashfs: Kind(_stage("squashfs"), "namespace", libraries=("zstandard",), reuses=BLOCKS),
+    s.ToolSquashfs: Kind(_stage("tool_squashfs"), "namespace", ("mksquashfs",)),
     s.Verity: Kind(_stage("verity"), "host"),
     s.Fec: Kind(_stage("fec"), "host", ("veritysetup",)),
-    s.VerityMetadata: Kind(_stage("verity_metadata"), "host"),
+    s.VerityMetadata: Kind(_stage("verity_metadata"), "host", libraries=("cryptography",)),
     s.FileSystem: Kind(
-        _stage("filesystem"), "namespace", ("mke2fs", "debugfs", "mkfs.xfs", "xfs_repair")
+        _stage("filesystem"),
+        "namespace",
+        ("cp", "mke2fs", "debugfs", "mkfs.xfs", "xfs_repair"),
+        host_files=(FAKETIME,),
     ),
-    s.Uki: Kind(_stage("uki"), "host"),
-    s.Esp: Kind(_stage("esp"), "host", ("mkfs.vfat", "mcopy", "mmd")),
+    s.Uki: Kind(_stage("uki"), "host", libraries=("pefile",)),
+    s.Esp: Kind(
+        _stage("esp"),
+        "host",
+        ("mkfs.vfat", "mcopy", "mmd"),
+        host_files=MTOOLS_CONFIGURATION,
+        libraries=("pefile",),
+    ),
     s.Layout: Kind(_stage("layout"), "host"),
-    s.LuksVolume: Kind(_stage("luks_volume"), "host", ("mkfs.xfs",)),
-    s.Disk: Kind(_stage("disk"), "host"),
+    s.LuksVolume: Kind(
+        _stage("luks_volume"),
+        "host",
+        ("mkfs.xfs",),
+        host_files=(FAKETIME,),
+        libraries=("cryptography", "numpy"),
+    ),
+    s.Disk: Kind(_stage("disk"), "host", libraries=("pyparted",)),
     s.DiskFormat: Kind(_stage("disk_format"), "host", ("qemu-img",)),
 }

@@ -40,13 +40,13 @@ def package_list(appliance: Appliance, site: Site, watcher: Watcher) -> tuple[Re
     KiwiliteError with the line of a package or repository that cannot be had.
     """
     _check(appliance)
-    pin = image.pin_of(appliance, site.store, renew=False)
+    pin = image.pin_of(appliance, site, renew=False)
     epoch = image.source_date_epoch()
     archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
     node = package_list_node(appliance, bootstrap_archive=archive, pin=pin)
     with placed(appliance, site.mirrors):
         keyed = with_keys([node], site.store)
-        execute(keyed, [node.name], site, watcher)
+        execute(keyed, [node.name], site, watcher, read=[node.name])
     rows = json.loads((keyed.output(site.store, node.name) / "packages.json").read_text())
     listed = {p.name for p in (*appliance.packages.bootstrap, *appliance.packages.image)}
     return tuple(

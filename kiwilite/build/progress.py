@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,11 @@ class Progress:
             self.steps.append((node.name, seconds))
             self._line(f"  {seconds:7.1f} s  {node.name:<20} {node.title}")
             self._show()
+
+    def damaged(self, node: Node, found: Sequence[str]) -> None:
+        """A result in the store is not as it was made."""
+        rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        self.tell(f"{node.name} was damaged in the store, it is made again: {found[0]}{rest}")
 
     def tell(self, text: str) -> None:
         """Something a person should know."""

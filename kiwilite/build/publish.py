@@ -18,6 +18,7 @@ from kiwilite.plan.nodes import Plan
 
 RESULT = "kiwilite.result.json"
 SUMS = "SHA256SUMS"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SCRATCH = ".kiwilite-"
 """Between the name of a file that is being written and the process that writes it."""
 
@@ -43,17 +44,49 @@ def _record(target: Path, store: Store) -> Path:
 
 
 def is_up_to_date(target: Path, identity: Mapping[str, str], store: Store) -> bool:
-    """Whether `target` holds the results of these keys, and nobody touched them since."""
-    before = _read(_record(target, store))
+    """Whether `target` holds the results of these keys, and nobody touched them since.
+
+    Told by a stat; once after each start of the host by the sums, since a power cut may have
+    taken content that was on its way to the disk, and left size and time.
+    """
+    path = _record(target, store)
+    before = _read(path)
     if before.get("keys") != dict(identity):
         return False
-    return all(_stamp(target / name) == stamp for name, stamp in before["stamps"].items())
+    if any(_stamp(target / name) != stamp for name, stamp in before["stamps"].items()):
+        return False
+    if before.get("boot") != _boot():
+        sums = before.get("sha256", {})
+        if not sums or any(digest_file(target / name) != sum_ for name, sum_ in sums.items()):
+            return False
+        _write(path, json.dumps({**before, "boot": _boot()}))
+    return True
 
 
 def remember(target: Path, identity: Mapping[str, str], names: Sequence[str], store: Store) -> None:
     """Note in the store what `publish` put into `target`."""
-    stamps = {n: _stamp(target / n) for n in [*names, SUMS, RESULT]}
-    _write(_record(target, store), json.dumps({"keys": dict(identity), "stamps": stamps}))
+    record = {
+        "target": str(target.absolute()),
+        "keys": dict(identity),
+        "stamps": {n: _stamp(target / n) for n in [*names, SUMS, RESULT]},
+        "sha256": {
+            **_read(target / RESULT)["sha256"],
+            **{n: digest_file(target / n) for n in (SUMS, RESULT)},
+        },
+        "boot": _boot(),
+    }
+    _write(_record(target, store), json.dumps(record))
+
+
+def _boot() -> str:
+    """What the kernel calls the time since the host was started (random(4))."""
+    return BOOT_ID.read_text().strip()
+
+
+def is_obsolete(record: Path) -> bool:
+    """Whether what `remember` noted is of a target folder that has no results any more."""
+    target = _read(record).get("target")
+    return target is None or not (Path(target) / RESULT).exists()
 
 
 def publish(

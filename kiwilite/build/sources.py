@@ -49,6 +49,11 @@ def local_folders(sources: Sequence[AptSource]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path for path in found if path is not None))
 
 
+def has_index(folder: Path) -> bool:
+    """Whether `folder` is a repository, and not a mere folder of packages."""
+    return any(folder.glob("Packages*")) or (folder / "dists").is_dir()
+
+
 def local_binds(job: Job, sources: Sequence[AptSource]) -> dict[str, Path]:
     """What has to be shown inside a tree so that apt finds local packages there."""
     folders = [indexed(job, path) for path in local_folders(sources)]
@@ -57,7 +62,7 @@ def local_binds(job: Job, sources: Sequence[AptSource]) -> dict[str, Path]:
 
 def indexed(job: Job, folder: Path) -> Path:
     """`folder` where it is a repository; for a mere folder of packages, a copy with an index."""
-    if any(folder.glob("Packages*")) or (folder / "dists").is_dir():
+    if has_index(folder):
         return folder
     copy = job.scratch / f"local-{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}"
     if copy.exists():

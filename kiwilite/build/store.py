@@ -1,15 +1,17 @@
 """The store: finished results by key, written beside and renamed in.
 
     entries/KEY/out/      the result
-    entries/KEY/about.json, log
-    work/…                results in the making, each under the lock of its key
+    entries/KEY/about.json, manifest, log
+    work/…                results in the making; who makes one holds a lock on its folder
     locks/KEY             one build at a time makes a result; others wait for it
+    packages/             downloaded packages; builds that install some hold a lock on it
     bootstrap/            bootstrap archives made or fetched
     pins/                 what package selections were made from, and when
     published/            what stands in which target folder
 
 A result is complete or not there: a crash, a full disk or Ctrl-C leaves only a folder
-below `work/`, which the next build sweeps away.
+below `work/`, which the next build sweeps away. Entries in use are held (`uses`), and what
+became of one since it was made is told by its manifest (`manifest`).
 """
 
 from __future__ import annotations
@@ -25,11 +27,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
+from kiwilite.build import manifest
 from kiwilite.build.children import may_start
 from kiwilite.build.sandbox import FOREIGN_BASE, Bind, run_inside
+from kiwilite.build.uses import alone, stands_at
 from kiwilite.errors import HostError
+
+ABOUT = "about.json"
+DAMAGED = "damaged"
+"""A file in an entry that was found damaged: it counts as not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,11 @@ class Store:
         """Downloaded packages, shared by all builds."""
         return self.root / "packages"
 
+    @property
+    def tools(self) -> Path:
+        """What files of the host were, when they were last read."""
+        return self.root / "tools.json"
+
     def create(self) -> None:
         """Make the store's folders."""
         for folder in (
@@ -82,18 +95,39 @@ class Store:
         own(self.packages)
 
     def find(self, key: str) -> Path | None:
-        """The result of `key`, or None."""
-        out = self.entries / key / "out"
-        return out if out.is_dir() else None
+        """The result of `key`; None where there is none, or one that was changed, by its stat.
+
+        What is read of it has to be examined (`vetting`): a stat does not see all.
+        """
+        entry = self.entries / key
+        if not manifest.intact(entry, self.about(key).get("seal")) or (entry / DAMAGED).exists():
+            return None
+        return entry / "out"
+
+    def absence(self, key: str) -> Literal["removed", "damaged"]:
+        """What became of a result that `find` does not give: all of it is gone, or a part."""
+        return "damaged" if (self.entries / key).exists() else "removed"
 
     def output(self, key: str) -> Path:
         """Where the result of `key` stands once it is there."""
         return self.entries / key / "out"
 
+    def lock_file(self, key: str) -> Path:
+        """The file whose lock whoever makes the result of `key` has."""
+        return self.root / "locks" / key
+
+    def newest_with(self, name: str) -> tuple[Path, ...]:
+        """Folders of results that have a file called `name`, the newest first."""
+        found = []
+        for path in self.entries.glob(f"*/out/{name}"):
+            with contextlib.suppress(OSError):  # removed meanwhile
+                found.append((path.stat().st_mtime_ns, path.parent))
+        return tuple(folder for _, folder in sorted(found, reverse=True))
+
     def about(self, key: str) -> dict[str, Any]:
         """What was noted when the result was made."""
         with contextlib.suppress(OSError, ValueError):
-            data: dict[str, Any] = json.loads((self.entries / key / "about.json").read_text())
+            data: dict[str, Any] = json.loads((self.entries / key / ABOUT).read_text())
             return data
         return {}
 
@@ -103,37 +137,80 @@ class Store:
 
         Raises Stopped when the build is interrupted meanwhile.
         """
-        with (self.root / "locks" / key).open("a") as stream:
-            while not _locked(stream):
-                may_start()
-                time.sleep(0.05)
-            yield
+        path = self.lock_file(key)
+        while True:
+            with path.open("a") as stream:
+                while not _locked(stream):
+                    may_start()
+                    time.sleep(0.05)
+                # Of an entry that was removed meanwhile, the lock went with it.
+                if stands_at(path, stream.fileno()):
+                    yield
+                    return
 
     @contextlib.contextmanager
     def making(self, key: str) -> Iterator[Path]:
-        """A fresh work folder with `out/` inside; removed again unless `keep` took it over."""
-        folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}.{os.getpid()}.", dir=self.work))
-        folder.chmod(0o755)
-        (folder / "out").mkdir()
+        """A fresh work folder with `out/` inside; removed again unless `keep` took it over.
+
+        It is locked meanwhile, so that `sweep` leaves it alone.
+        """
+        folder, fd = self._work_folder(key)
         try:
+            folder.chmod(0o755)
+            (folder / "out").mkdir()
             yield folder
         finally:
             remove_tree(folder)
+            os.close(fd)
+
+    def _work_folder(self, key: str) -> tuple[Path, int]:
+        """A new folder, and the descriptor that holds its lock."""
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}.{os.getpid()}.", dir=self.work))
+            # A sweep may come between the two, and takes what nobody holds yet.
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(folder, os.O_RDONLY)
+                fcntl.flock(fd, fcntl.LOCK_SH)
+                if folder.exists():
+                    return folder, fd
+                os.close(fd)
 
     def keep(self, folder: Path, key: str, about: dict[str, Any]) -> None:
-        """Make the content of a work folder the result of `key`, in one rename."""
-        (folder / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True))
-        target = self.entries / key
-        if target.exists():
-            remove_tree(target)
-        folder.rename(target)
+        """Make the content of a work folder, with its manifest, the result of `key`, in one rename.
+
+        Nothing is flushed to the disk. After a power cut of the build host an entry may
+        stand there with blocks that were never written, and costs what a damaged one costs:
+        its manifest or its content is not what was noted, which is seen before a step or a
+        target folder gets it, and it is made again. To wait for the disk in every step
+        would cost each build more than that costs one build after a power cut.
+        """
+        rows = manifest.read(folder)
+        more = {
+            "seal": manifest.surface(folder),
+            "bytes": manifest.disk_usage(folder, rows),
+            "made": int(time.time()),
+        }
+        (folder / ABOUT).write_text(json.dumps({**about, **more}, indent=1, sort_keys=True))
+        self.discard(key)
+        folder.rename(self.entries / key)
+
+    def discard(self, key: str) -> None:
+        """Remove the entry of `key`, if there is one, whoever uses it."""
+        if (self.entries / key).exists():
+            with self.making(key) as trash:
+                self.move_out(key, trash)
+
+    def move_out(self, key: str, trash: Path) -> None:
+        """Put the entry of `key` into a work folder, which goes with all that is in it."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.entries / key).rename(trash / "discarded")
 
     def sweep(self) -> None:
-        """Remove work folders of builds that no longer run."""
+        """Remove work folders that nobody holds: their builds were killed."""
         for folder in self.work.iterdir():
-            pid = folder.name.split(".")[1]
-            if not Path(f"/proc/{pid}").exists():
-                remove_tree(folder)
+            with alone(folder) as free:
+                if free:
+                    remove_tree(folder)
 
     def pin(self, subject: str, *, renew: bool) -> tuple[str, float]:
         """The pin of a package selection and its time; a new one where there is none or `renew`."""

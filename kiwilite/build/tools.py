@@ -41,14 +41,17 @@ class DataFile:
 
 TOOLS = (
     Tool("mmdebstrap", "mmdebstrap", "makes the minimal tree"),
+    Tool("perl", "perl-base", "runs mmdebstrap"),
     Tool("apt-get", "apt", "downloads packages for mmdebstrap"),
+    Tool("apt-cache", "apt", "looks for a bootstrap archive among the packages"),
     Tool("dpkg", "dpkg", "unpacks packages"),
     Tool("dpkg-deb", "dpkg", "unpacks packages"),
     Tool("newuidmap", "uidmap", "gives the namespace its user ids", None, Use.USER_BUILD),
     Tool("newgidmap", "uidmap", "gives the namespace its group ids", None, Use.USER_BUILD),
+    Tool("cp", "coreutils", "copies trees, with shared blocks where there can be"),
     Tool("tar", "tar", "archives and overlay trees"),
     Tool("zstd", "zstd", "compresses the initrd and bootstrap archives"),
-    Tool("mksquashfs", "squashfs-tools", "the verified root", "-version"),
+    Tool("mksquashfs", "squashfs-tools", "squashfs other than with zstd", "-version"),
     Tool("mke2fs", "e2fsprogs", "ext4 partitions", "-V"),
     Tool("debugfs", "e2fsprogs", "pins time stamps in ext4", "-V"),
     Tool("mkfs.xfs", "xfsprogs", "XFS partitions", "-V"),

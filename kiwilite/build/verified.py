@@ -25,7 +25,7 @@ def verity_device(target: VerityTarget, job: Job) -> VerityDevice:
         fec = Fec(end, target.fec_roots)
         end += _size(job.read(target.fec) / FEC)
     metadata_offset = None
-    if target.metadata is not None:
+    if target.metadata:
         content = (image if apart else end) + BLOCK
         metadata_offset = partition_bytes(target.size, content) - BLOCK
     return VerityDevice(

@@ -1,4 +1,4 @@
-"""`kiwilite image`: facts of a description; look at a finished image, check it, enlarge it."""
+"""`kiwilite image`: look at finished images, check, compare, enlarge and reproduce them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,18 @@ Usage:
   kiwilite image inspect IMAGE [options]
   kiwilite image verify IMAGE [--key-file=FILE]... [--passphrase-file=FILE]...
                         [options]
+  kiwilite image compare IMAGE OTHER [options]
+  kiwilite image reproduce --description=PATH [--profile=NAME]... [options]
   kiwilite image resize IMAGE SIZE [options]
 
 Commands:
-  info     Print facts of a description as JSON, as KIWI's `image info` does.
-  inspect  Draw what is in it: partition table, device stack, boot images.
-  verify   Check all of it, and say what cannot be checked.
-  resize   Make the disk larger: SIZE as 8G, 8192M or bytes. Never smaller than
-           what is on it.
+  info       Print facts of a description as JSON, as KIWI's `image info` does.
+  inspect    Draw what is in it: partition table, device stack, boot images.
+  verify     Check all of it, and say what cannot be checked.
+  compare    Name partition, file and first bytes where two images differ.
+  reproduce  Build it again under other conditions: is it the same image?
+  resize     Make the disk larger: SIZE as 8G, 8192M or bytes. Never smaller
+             than what is on it.
 
 Options:
   --format=FORMAT         text or json [default: text].
@@ -39,6 +43,11 @@ Options:
   --metadata-cert=FILE    Of `verify`: certificate or public key (PEM) of who
                           signed the metadata block.
   --output=FILE           Of `resize`: write here, and leave IMAGE as it is.
+  --variations=LIST       Of `reproduce`: how many, up to 20, or names with
+                          commas; the first has it all [default: 1].
+  --user=NAME             Of `reproduce`, as root: who builds as another user;
+                          without it the first who has ids in /etc/subuid.
+  --keep                  Of `reproduce`: leave all builds where they are.
   --description=PATH      A folder, a file, or the name of a description.
   --profile=NAME          Select a profile; may be given several times.
   --type=IMAGE            The <type> that counts, where there are several.
@@ -50,12 +59,14 @@ Options:
                           vocabulary, includes in place, secrets left out.
   --print-yaml            The same as YAML.
   --print-toml            The same as TOML.
-  --config=FILE           Of `info`: runtime configuration; see `system`.
+  --config=FILE           Runtime configuration; see `system`.
   -h --help               This text.
 
 Of split files name the first one. Exit status of `verify`: 0 sound, 1 there are
 errors, 2 usage, 7 there are warnings but no errors, 8 nothing wrong was found
-but not everything could be checked.
+but not everything could be checked. Of `compare` and `reproduce`: 0 the same,
+1 something differs; of `reproduce` also 3 nothing could be varied here, 4 a
+build failed.
 """
 
 STATUS = {"sound": 0, "errors": 1, "warnings": 7, "incomplete": 8}
@@ -81,7 +92,15 @@ def _run(found: dict[str, Any]) -> int:
         from kiwilite.cli.image_info import info
 
         return info(found)
+    if found["reproduce"]:
+        from kiwilite.cli.image_reproduce import reproduce
+
+        return reproduce(found)
     image = Path(found["IMAGE"])
+    if found["compare"]:
+        from kiwilite.cli.image_compare import compare_images
+
+        return compare_images(image, Path(found["OTHER"]), found["--format"])
     if found["inspect"]:
         return _inspect(image, found["--format"])
     if found["verify"]:

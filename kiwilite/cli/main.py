@@ -24,7 +24,10 @@ Usage:
   kiwilite description init NAME
   kiwilite image info --description PATH [--profile NAME]...
   kiwilite image inspect|verify IMAGE [--format FORMAT]
+  kiwilite image compare IMAGE OTHER
+  kiwilite image reproduce --description PATH [--profile NAME]...
   kiwilite image resize IMAGE SIZE [--output FILE]
+  kiwilite store list|verify|gc
   kiwilite explain CODE
   kiwilite doctor
   kiwilite COMMAND --help
@@ -36,7 +39,7 @@ reached, 6 no space left; of `image verify` also 7 warnings, 8 nothing wrong,
 but not all of it could be checked.
 """
 
-GROUPS = ("system", "description", "image", "explain", "doctor")
+GROUPS = ("system", "description", "image", "store", "explain", "doctor")
 WITH_VALUE = (
     "--profile",
     "--description",
@@ -45,6 +48,9 @@ WITH_VALUE = (
     "--type",
     "--format",
     "--arch",
+    "--store",
+    "--keep-days",
+    "--max-size",
 )
 
 

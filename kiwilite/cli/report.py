@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from kiwilite.build.executor import Keyed
 from kiwilite.build.image import Result
@@ -12,6 +12,9 @@ from kiwilite.plan.nodes import Plan
 from kiwilite.plan.partitions import human_size
 from kiwilite.plan.picture import boot_words, device_stack, partition_table, table
 from kiwilite.plan.references import plain
+
+if TYPE_CHECKING:
+    from kiwilite.cli.why import PlacedReasons
 
 
 def print_report(appliance: Appliance, result: Result, steps: Sequence[tuple[str, float]]) -> None:
@@ -51,30 +54,35 @@ def human_age(seconds: float) -> str:
     return "less than a minute"
 
 
-def print_plan(
-    appliance: Appliance, plan: Plan, keyed: Keyed, to_run: set[str], output_format: str
-) -> None:
-    """Steps (and which are in the store), partition table, device stack; or all of it as JSON."""
-    if output_format == "json":
-        data = {
-            "image": plan.image,
-            "version": plan.version,
-            "architecture": plan.architecture,
-            "profiles": list(plan.profiles),
-            "partitions": [plain(p) for p in plan.partitions],
-            "steps": [
-                {
-                    "name": n.name,
-                    "title": n.title,
-                    "key": keyed.keys[n.name],
-                    "in_store": n.name not in to_run,
-                    "step": plain(n.step),
-                }
-                for n in plan.nodes
-            ],
+def plan_data(
+    plan: Plan, keyed: Keyed, to_run: set[str], reasons: PlacedReasons | None
+) -> dict[str, Any]:
+    """The whole plan as JSON data; `reasons` are those of each step that would run."""
+    from kiwilite.cli.why import data as reasons_as_data
+
+    steps = [
+        {
+            "name": n.name,
+            "title": n.title,
+            "key": keyed.keys[n.name],
+            "in_store": n.name not in to_run,
+            "step": plain(n.step),
         }
-        print(json.dumps(data, indent=1))
-        return
+        | ({} if reasons is None else {"why": reasons_as_data(reasons.get(n.name, ()))})
+        for n in plan.nodes
+    ]
+    return {
+        "image": plan.image,
+        "version": plan.version,
+        "architecture": plan.architecture,
+        "profiles": list(plan.profiles),
+        "partitions": [plain(p) for p in plan.partitions],
+        "steps": steps,
+    }
+
+
+def print_plan(appliance: Appliance, plan: Plan, to_run: set[str]) -> None:
+    """Steps (and which are in the store), partition table, device stack."""
     profiles = ", ".join(plan.profiles) or "none"
     print(f"{plan.image} {plan.version} for {plan.architecture}, profiles: {profiles}\n")
     rows = [("step", "", "makes")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kiwilite.build import bootstrap_archive, image
 from kiwilite.build.configuration import Configuration, load
 from kiwilite.build.digest import digest_file
+from kiwilite.build.executor import Keyed, Site
 from kiwilite.build.progress import Progress
 from kiwilite.cli.diagnostics import print_with_count
 from kiwilite.cli.parse import parse
@@ -19,12 +21,15 @@ from kiwilite.description.load import load as load_description
 from kiwilite.description.model import Appliance
 from kiwilite.errors import UsageError
 
+if TYPE_CHECKING:
+    from kiwilite.cli.why import PlacedReasons
+
 USAGE = """\
 Build disk images from appliance descriptions.
 
 Usage:
   kiwilite system build --description=PATH [--profile=NAME]... [options]
-  kiwilite system plan --description=PATH [--profile=NAME]... [options]
+  kiwilite system plan --description=PATH [--profile=NAME]... [--why] [options]
   kiwilite system bootstrap --description=PATH [--profile=NAME]... [options]
 
 Commands:
@@ -42,6 +47,8 @@ Options:
   --type=IMAGE        The <type> to build, where the description has several.
   --refresh           Select packages anew instead of as the last build did.
   --format=FORMAT     Of `plan`: text or json [default: text].
+  --why               Of `plan`: for each step that would run, what changed since
+                      the last build.
   --config=FILE       Runtime configuration; without it ./kiwilite.yml, then the
                       user's, then /etc/kiwilite.yml.
   -h --help           This text.
@@ -102,7 +109,7 @@ def _bootstrap(appliance: Appliance, configuration: Configuration, found: dict[s
     site = image.site_for(appliance, configuration)
     progress = Progress()
     try:
-        pin = image.pin_of(appliance, site.store, renew=found["--refresh"])
+        pin = image.pin_of(appliance, site, renew=found["--refresh"])
         archive = bootstrap_archive.make(
             appliance, site, progress, epoch=image.source_date_epoch(), pin=pin
         )
@@ -119,11 +126,35 @@ def _bootstrap(appliance: Appliance, configuration: Configuration, found: dict[s
 
 
 def _plan(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
-    from kiwilite.cli.report import print_plan
+    from kiwilite.cli.report import plan_data, print_plan
+    from kiwilite.cli.why import text as reasons_as_text
 
     if found["--format"] not in ("text", "json"):
         raise UsageError(f"--format {found['--format']}: text or json")
     site = image.site_for(appliance, configuration)
     plan, keyed = image.foreseen(appliance, site)
-    print_plan(appliance, plan, keyed, image.up_front(keyed, plan, site.store), found["--format"])
+    to_run = image.up_front(keyed, plan, site.store)
+    reasons = _reasons(appliance, keyed, to_run, site, found) if found["--why"] else None
+    if found["--format"] == "json":
+        print(json.dumps(plan_data(plan, keyed, to_run, reasons), indent=1))
+    elif reasons is not None:
+        print(reasons_as_text(reasons), end="")
+    else:
+        print_plan(appliance, plan, to_run)
     return 0
+
+
+def _reasons(
+    appliance: Appliance, keyed: Keyed, to_run: set[str], site: Site, found: dict[str, Any]
+) -> PlacedReasons:
+    """Why each step would run, with places in the description."""
+    from kiwilite.cli.why import placed
+    from kiwilite.description.load import examine
+    from kiwilite.description.show.elements import resolved
+
+    changed = image.changed_since(appliance, keyed, to_run, site.store)
+    profiles = tuple(found["--profile"])
+    examined = examine(find(found["--description"]), profiles, type_name=found["--type"])
+    root = examined.document.root
+    elements = resolved(root, examined.selection, examined.chosen, profiles)
+    return placed(changed, elements)

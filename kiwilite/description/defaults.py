@@ -39,6 +39,10 @@ def _encrypted_at_build(node: Node) -> bool:
     return _encrypted(node) and node.get("provisioning") == "build"
 
 
+def _zstd(node: Node) -> bool:
+    return (node.get("squashfscompression") or "zstd") == "zstd"
+
+
 DEFAULTS: Final[Mapping[str, Mapping[str, Default]]] = {
     "preferences": {"source_date_epoch": Default(str(SOURCE_DATE_EPOCH))},
     "type": {
@@ -50,6 +54,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Default]]] = {
         "overlayroot": Default("false"),
         "overlayroot_write_partition": Default("true", _overlay),
         "squashfscompression": Default("zstd"),
+        "squashfscompression_level": Default("15", _zstd),
         "luks_version": Default("luks2", _encrypted),
         "luks_unlock": Default("embedded", _encrypted),
         "provisioning": Default("firstboot", _encrypted),
@@ -79,6 +84,12 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Default]]] = {
 def value_of(node: Node, attribute: str) -> str:
     """The attribute as written, else its default."""
     return node.get(attribute) or DEFAULTS[node.name][attribute].value
+
+
+def default_of(node: Node, attribute: str) -> str | None:
+    """The value of a missing attribute; None where it has none here."""
+    default = DEFAULTS[node.name].get(attribute)
+    return default.value if default is not None and default.where(node) else None
 
 
 def missing(node: Node) -> Iterator[tuple[str, str]]:

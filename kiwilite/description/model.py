@@ -191,7 +191,7 @@ class ImageType:
     efipartsize: int | None
     squashfscompression: str
     squashfscompression_level: int | None
-    """kiwilite's own: the compressor's level."""
+    """kiwilite's own: the compressor's level; None where the compressor decides."""
     overlay: Overlay | None
     partitions: tuple[PartitionElement, ...]
     size: Size | None
@@ -337,7 +337,11 @@ class Appliance:
     dracut_configuration: tuple[Path, ...] = ()
     """`etc/dracut.conf.d` of the overlay trees that have one."""
     environment: tuple[tuple[str, str], ...] = ()
-    """KIWI's `kiwi_*` variables for scripts, (name, value), sorted."""
+    """KIWI's `kiwi_*` variables, (name, value), sorted."""
+    bootstrap_variables: tuple[tuple[str, str], ...] = ()
+    """Those of `environment` that post_bootstrap.sh is given."""
+    script_variables: tuple[tuple[str, str], ...] = ()
+    """Those of `environment` that the other scripts are given."""
 
     def script(self, name: str) -> Path | None:
         """Path of KIWI script `name` (such as "config"), or None."""

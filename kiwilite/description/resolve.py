@@ -23,6 +23,7 @@ from kiwilite.description.model import (
     User,
 )
 from kiwilite.description.profiles import Selection, matches
+from kiwilite.description.script_variables import Readers, looked_at
 from kiwilite.description.tree import Node
 from kiwilite.description.values import (
     boolean,
@@ -50,6 +51,9 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
     trees = tuple(overlay_trees(directory, selection.profiles))
     image_type = resolve_type.image_type(chosen.type)
     sections = list(packages_sections(root, selection, image_type.image))
+    variables = environment(root, selection, chosen, sections)
+    archives, files = tuple(_archives(sections)), tuple(_files(sections, selection.arch))
+    scripts = _scripts(directory)
     return Appliance(
         name=root.get("name") or "",
         displayname=root.get("displayname"),
@@ -70,17 +74,55 @@ def resolve(root: Node, written_version: str, selection: Selection, chosen: Chos
             _repository(node, directory) for node in selection.sections(root, "repository")
         ),
         packages=_packages(sections, selection.arch),
-        archives=tuple(_archives(sections)),
-        files=tuple(_files(sections, selection.arch)),
-        scripts=tuple(
-            (name, directory / f"{name}.sh")
-            for name in SCRIPTS
-            if is_file(directory / f"{name}.sh")
-        ),
+        archives=archives,
+        files=files,
+        scripts=scripts,
         overlay_trees=trees,
         span=root.span,
-        environment=environment(root, selection, chosen, sections),
+        environment=variables,
+        bootstrap_variables=looked_at(
+            variables, _early_readers(directory, scripts, archives, files)
+        ),
+        script_variables=looked_at(variables, _readers(directory, scripts, archives, files, trees)),
         dracut_configuration=tuple(t / DRACUT for t in trees if (t / DRACUT).is_dir()),
+    )
+
+
+Scripts = tuple[tuple[str, Path], ...]
+POST_BOOTSTRAP = SCRIPTS[0]
+
+
+def _scripts(directory: Path) -> Scripts:
+    rows = ((name, directory / f"{name}.sh") for name in SCRIPTS)
+    return tuple(row for row in rows if is_file(row[1]))
+
+
+def _early_readers(
+    directory: Path,
+    scripts: Scripts,
+    archives: Sequence[Archive],
+    files: Sequence[FileElement],
+) -> Readers:
+    """post_bootstrap.sh, and what is in the tree before it."""
+    return Readers(
+        scripts=tuple(path for name, path in scripts if name == POST_BOOTSTRAP),
+        called=tuple(directory / f.name for f in files if f.bootstrap),
+        archives=any(a.bootstrap for a in archives),
+    )
+
+
+def _readers(
+    directory: Path,
+    scripts: Scripts,
+    archives: Sequence[Archive],
+    files: Sequence[FileElement],
+    trees: Sequence[Path],
+) -> Readers:
+    """The other scripts, and all that the description brings."""
+    return Readers(
+        scripts=tuple(path for name, path in scripts if name != POST_BOOTSTRAP),
+        called=(*trees, *(directory / f.name for f in files)),
+        archives=bool(archives),
     )
 
 

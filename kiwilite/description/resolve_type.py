@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, Literal
 
-from kiwilite.description.defaults import DEFAULTS, value_of
+from kiwilite.description.defaults import DEFAULTS, default_of, value_of
 from kiwilite.description.model import (
     Bootloader,
     HybridEntry,
@@ -33,6 +33,11 @@ DEFAULT_FIRMWARE: Final = DEFAULTS["type"]["firmware"].value
 """What KIWI means by a `<type>` without firmware."""
 
 
+def _squashfs_level(node: Node) -> int | None:
+    name = "squashfscompression_level"
+    return number(node.get(name) or default_of(node, name))
+
+
 def image_type(node: Node) -> ImageType:
     """The image type that `<type>` describes."""
     return ImageType(
@@ -44,7 +49,7 @@ def image_type(node: Node) -> ImageType:
         gpt_hybrid_mbr=boolean(node, "gpt_hybrid_mbr"),
         efipartsize=mebibytes(node, "efipartsize"),
         squashfscompression=value_of(node, "squashfscompression"),
-        squashfscompression_level=integer(node, "squashfscompression_level"),
+        squashfscompression_level=_squashfs_level(node),
         overlay=_overlay(node) if truth(value_of(node, "overlayroot")) else None,
         partitions=tuple(
             _partition(partition)

@@ -36,6 +36,9 @@ _MANDATORY: Final = {"oem": "filesystem", "appx": "metadata_path"}
 _ACCEPTED_BY_KIWI: Final = frozenset(("luks_version", "luks_randomize"))
 """Attributes that KIWI accepts for image types they mean nothing for."""
 
+_LEVELS: Final = {"zstd": range(1, 23), "gzip": range(1, 10)}
+"""Of the squashfs compressors that have some."""
+
 _IN_CONTAINER: Final = ("oci:", "docker:")
 
 
@@ -90,6 +93,16 @@ def _btrfs(node: Node, _: tuple[Node, ...]) -> Iterator[Diagnostic]:
             message = f'`{name}` and `preferlvm="true"` of `<systemdisk>` exclude each other'
             hint = "the volumes are those of btrfs or of LVM; remove one of the two attributes"
             yield fault(node, name, "KL0703", message, hint)
+
+
+def _squashfs_level(node: Node, _: tuple[Node, ...]) -> Iterator[Diagnostic]:
+    name = "squashfscompression_level"
+    compressor, level = value(node, "squashfscompression") or "zstd", number(node.get(name))
+    levels = _LEVELS.get(compressor)
+    if levels and level is not None and level not in levels:
+        message = f"{compressor} has no level {level}"
+        hint = f"its levels are {levels[0]} to {levels[-1]}"
+        yield fault(node, name, "KL0105", message, hint)
 
 
 def _format(node: Node, _: tuple[Node, ...]) -> Iterator[Diagnostic]:
@@ -175,7 +188,7 @@ def _securelinux(node: Node, around: tuple[Node, ...]) -> Iterator[Diagnostic]:
 
 
 TYPE_RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "type": (_images, _mandatory, _btrfs, _format),
+    "type": (_images, _mandatory, _btrfs, _squashfs_level, _format),
     "bootloader": (_images,),
     "containerconfig": (_images, _container),
     "luksformat": (_luksformat,),

@@ -57,6 +57,10 @@ def _without_label(node: Node, _: Node) -> bool:
     return node.get("filesystem") in (None, "squashfs")
 
 
+def _made_on_the_device(node: Node, _: Node) -> bool:
+    return boolean(node, "encrypted")
+
+
 def _home_of_root(node: Node, _: Node) -> bool:
     return node.get("name") == "root" and (node.get("home") or "").rstrip("/") != "/root"
 
@@ -152,6 +156,14 @@ CONDITIONS: Final = (
         _without_label,
         "there is no file system that could have a label",
         "leave it out; the partition table has the partition's `name`",
+    ),
+    Condition(
+        "partition@label",
+        "ignored",
+        'with `encrypted="true"`',
+        _made_on_the_device,
+        "the first boot makes its file system, and gives it no label",
+        "leave it out; devices are found by PARTUUID",
     ),
     Condition(
         "user@home",

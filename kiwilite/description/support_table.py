@@ -132,11 +132,12 @@ NO_EFFECT: Final = {
     ),
     "profile@description": "for people who choose a profile",
     "type@primary": "it chooses among the types that hold",
+    "type@firmware": "efi and uefi are the same",
+    "type@luks_version": "luks and luks2 are the same: every volume is a LUKS2 one",
     "type@luks_unlock": "it can be nothing but embedded, for now",
     "machine machine@memory machine@max_memory": (
         "the machine's memory is held against what deriving the key takes"
     ),
-    "keyslot@name": "for people who choose a key",
     "repository@alias": "for people; nothing in the image has the name",
     "repository@type": "what kind it is shows in its address and distribution",
     "packages@type": "it chooses what happens with the packages; see the condition below",

@@ -155,7 +155,7 @@ def _profiles(sections: tuple[pe.Section, ...]) -> Iterator[Profile]:
 def check_pe(file: EfiFile) -> Iterator[Finding]:
     """Headers, sections, CheckSum and signature of any PE image."""
     try:
-        sections = list(_raw_sections(file.raw))
+        sections = list(raw_sections(file.raw))
         stored, wanted = pe.stored_checksum(file.raw), pe.checksum(file.raw)
         signers = authenticode.verify(file.raw)
     except authenticode.UnknownSignature as problem:
@@ -187,7 +187,7 @@ def check_pe(file: EfiFile) -> Iterator[Finding]:
         last = end
 
 
-def _raw_sections(raw: bytes) -> Iterator[tuple[str, int, int, int]]:
+def raw_sections(raw: bytes) -> Iterator[tuple[str, int, int, int]]:
     """Name, start and end in the file, and bytes in use of each section."""
     header = int.from_bytes(raw[0x3C:0x40], "little")
     count, optional = struct.unpack_from("<H12xH", raw, header + 6)
@@ -238,7 +238,7 @@ def _cmdline_place(image: BootImage, number: int) -> Place:
 
 
 def _section_place(image: BootImage, name: str, number: int) -> Place:
-    rows = [row for row in _raw_sections(image.file.raw) if row[0] == name]
+    rows = [row for row in raw_sections(image.file.raw) if row[0] == name]
     if not rows:
         return image.file.place()
     _, start, _, used = rows[min(number, len(rows) - 1)]

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from kiwilite.errors import HostError
 from kiwilite.inspect.findings import Finding, Place, error, warning
+from kiwilite.inspect.tools import run
 
 _LINES: Final = 3
-_TOOL_PATH: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _DIRTY_LOG: Final = "valuable metadata changes in a log"
 _IDLE_TALK: Final = (
     "Cannot get host filesystem geometry", "Repair may fail if there is",
     "the image and the host filesystem", "No modify flag set",
 )  # fmt: skip
 """What xfs_repair says of any file that does not lie on an XFS, and with `-n` of every one."""
-_PACKAGES: Final = {
-    "e2fsck": "e2fsprogs", "xfs_repair": "xfsprogs", "unsquashfs": "squashfs-tools",
-}  # fmt: skip
-
-
-def _run(*command: str | Path) -> tuple[int, str]:
-    """Exit status, and all that the tool said. Raises HostError where it is not installed."""
-    name = str(command[0])
-    tool = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{_TOOL_PATH}")
-    if tool is None:
-        package = _PACKAGES[name]
-        raise HostError(f"{name} is not installed", hint=f"apt-get install {package}")
-    done = subprocess.run(
-        [tool, *command[1:]],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    return done.returncode, done.stdout + done.stderr
 
 
 def _said(text: str, leave_out: Sequence[str] = ()) -> str:
@@ -52,8 +27,8 @@ def _said(text: str, leave_out: Sequence[str] = ()) -> str:
 
 def check_ext4(copy: Path, place: Place) -> list[Finding]:
     """`e2fsck -fn`, after what is in the journal was replayed in the copy."""
-    _run("e2fsck", "-p", "-E", "journal_only", copy)
-    status, text = _run("e2fsck", "-f", "-n", copy)
+    run("e2fsck", "-p", "-E", "journal_only", copy)
+    status, text = run("e2fsck", "-f", "-n", copy)
     if status == 0:
         return []
     what = f"e2fsck: {_said(text, ('e2fsck ', 'Pass '))}"
@@ -65,7 +40,7 @@ def check_xfs(copy: Path, place: Place) -> list[Finding]:
 
     What else it complains of then may be what the log mends.
     """
-    status, text = _run("xfs_repair", "-n", "-f", copy)
+    status, text = run("xfs_repair", "-n", "-f", copy)
     if _DIRTY_LOG in " ".join(text.split()):
         what = "the XFS was not unmounted: its log must be replayed before it can be checked"
         return [warning(place, what, "a mount replays it")]
@@ -77,7 +52,7 @@ def check_xfs(copy: Path, place: Place) -> list[Finding]:
 
 def check_squashfs(copy: Path, offset: int, place: Place) -> list[Finding]:
     """`unsquashfs` lists it all: superblock, inodes, directories. `offset` bytes into the file."""
-    status, text = _run("unsquashfs", "-o", str(offset), "-lls", copy)
+    status, text = run("unsquashfs", "-o", str(offset), "-lls", copy)
     if status == 0:
         return []
     lines = [line for line in text.splitlines() if "squashfs-root" not in line]

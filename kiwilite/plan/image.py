@@ -55,16 +55,14 @@ def _below(mount_points: tuple[str, ...], folder: str) -> tuple[str, ...]:
     return tuple(m for m in mount_points if m.startswith(prefix) and m != folder)
 
 
-def _squashfs(context: Context, folder: str) -> s.Squashfs:
+def _squashfs(context: Context, folder: str) -> s.Squashfs | s.ToolSquashfs:
     kind = context.appliance.type
-    return s.Squashfs(
-        tree=s.Output("customise"),
-        folder=folder,
-        leave_out=_below(_mount_points(kind), folder),
-        compression=kind.squashfscompression,
-        level=kind.squashfscompression_level,
-        epoch=context.epoch,
-    )
+    tree, left_out = s.Output("customise"), _below(_mount_points(kind), folder)
+    name, level = kind.squashfscompression, kind.squashfscompression_level
+    if name in ("zstd", "uncompressed"):
+        used = level if name == "zstd" else None
+        return s.Squashfs(tree, folder, left_out, used, context.epoch)
+    return s.ToolSquashfs(tree, folder, left_out, name, level, context.epoch)
 
 
 def _data_node(context: Context, partition: PartitionElement) -> Node:
@@ -253,18 +251,31 @@ def _contents(context: Context) -> tuple[tuple[str, tuple[s.Output, ...]], ...]:
     return (*contents, *verity_contents(kind))
 
 
+def _measured(context: Context) -> tuple[tuple[str, tuple[s.Output, ...]], ...]:
+    """The contents that the layout has to wait for.
+
+    Not those that are made as large as the description says: what changes in them must not
+    have a volume made anew whose place and size stay.
+    """
+    kind = context.appliance.type
+    given = {p.name for p in _made_at_build(kind) if p.filesystem != d.SQUASHFS}
+    if kind.efipartsize:
+        given.add(d.ESP)
+    return tuple(row for row in _contents(context) if row[0] not in given)
+
+
 def _layout(context: Context) -> s.Layout:
     kind = context.appliance.type
     size = kind.size
     return s.Layout(
         partitions=d.partitions(context.appliance),
-        contents=_contents(context),
+        contents=_measured(context),
         size=size.bytes if size and not size.additive else None,
         extra=size.bytes if size and size.additive else 0,
         unpartitioned=size.unpartitioned if size else 0,
         sector_size=kind.target_blocksize,
         where=str(size.span if size else kind.span),
-        tails=verity_tails(kind),
+        tails=tuple(name for name, _ in verity_tails(kind)),
     )
 
 

@@ -36,16 +36,36 @@ class BootFiles:
     """Folders of the description with files for dracut.conf.d."""
 
 
+BLOCKS = "blocks"
+"""The index of a squashfs' blocks: which of them stands where in its `image`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Squashfs:
-    """A folder of the tree as squashfs, padded to 4096. Result: `image`."""
+    """A folder of the tree as squashfs, padded to 4096. Result: `image`, `blocks`.
+
+    The next image has from there what did not change.
+    """
 
     tree: Output
     folder: str
     leave_out: tuple[str, ...]
     """Folders whose contents belong elsewhere; they stay, empty."""
+    level: int | None
+    """Of zstd; None for an image that is not compressed."""
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSquashfs:
+    """As Squashfs, but for the compressors that only mksquashfs has here. Result: `image`."""
+
+    tree: Output
+    folder: str
+    leave_out: tuple[str, ...]
     compression: str
     level: int | None
+    """None for the compressor's own, or where it has none."""
     epoch: int
 
 
@@ -126,7 +146,8 @@ class VerityTarget:
     """Partition with the hash tree, where it is another one."""
     fec: Output | None = None
     fec_roots: int = 0
-    metadata: Output | None = None
+    metadata: bool = False
+    """Whether its partition ends in a metadata block; what is in that decides nothing here."""
     options: str = "ro,nosuid,nodev"
     """Those it is mounted with, where it is not the root."""
 
@@ -258,15 +279,16 @@ class Layout:
 
     partitions: tuple[Partition, ...]
     contents: tuple[tuple[str, tuple[Output, ...]], ...]
-    """Partition name, and the results that have to fit in it, as in Disk."""
+    """Partition name, and the results that have to fit in it, as in Disk, where these decide
+    its size: what is made for a partition of a fixed size has that size."""
     size: int | None
     extra: int
     """Bytes on top of what the contents need, where there is no `size`."""
     unpartitioned: int
     sector_size: int
     where: str
-    tails: tuple[tuple[str, Output], ...] = ()
-    """As in Disk."""
+    tails: tuple[str, ...] = ()
+    """Partitions that end in a block of their own, as in Disk."""
 
 
 @dataclass(frozen=True, slots=True)

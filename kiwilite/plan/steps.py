@@ -22,6 +22,7 @@ from kiwilite.plan.image_steps import (
     LuksVolume,
     OverlayTarget,
     Squashfs,
+    ToolSquashfs,
     TreePlace,
     Uki,
     Verity,
@@ -79,6 +80,7 @@ __all__ = [
     "Source",
     "Squashfs",
     "Step",
+    "ToolSquashfs",
     "TreePlace",
     "Uki",
     "UnpackArchive",
@@ -102,6 +104,7 @@ Step = (
     | BootFiles
     | BiosBoot
     | Squashfs
+    | ToolSquashfs
     | Verity
     | Fec
     | VerityMetadata

@@ -87,7 +87,7 @@ def _packages(context: Context) -> s.Packages:
         archives=_archives(appliance, bootstrap=True),
         files=_files(appliance, bootstrap=True),
         post_bootstrap=s.Source(script) if script else None,
-        script_variables=appliance.environment,
+        script_variables=appliance.bootstrap_variables,
         script_network=appliance.preferences.script_network,
         epoch=context.epoch,
         pin=context.pin,
@@ -149,7 +149,7 @@ def _customise(context: Context) -> s.Customise:
         delete=tuple(p.name for p in appliance.packages.delete),
         image_sources=_image_sources(context),
         scripts=tuple((n, s.Source(p)) for n, p in appliance.scripts if n != "post_bootstrap"),
-        script_variables=appliance.environment,
+        script_variables=appliance.script_variables,
         script_network=appliance.preferences.script_network,
         resettable=resettable,
         factory_reset_entry=f"{uki_name(appliance)}@{FACTORY_RESET}".lower()

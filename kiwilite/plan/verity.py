@@ -177,6 +177,6 @@ def _target(context: Context, one: Verified) -> s.VerityTarget:
         hash_partuuid=hash_partuuid,
         fec=one.fec if chosen.fec_roots is not None else None,
         fec_roots=chosen.fec_roots or 0,
-        metadata=one.metadata if _has_metadata(kind, one) else None,
+        metadata=_has_metadata(kind, one),
         options=verified_options(one.mountpoint or ""),
     )

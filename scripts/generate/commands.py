@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from usage import Usage, parse
 
-from kiwilite.cli import description, doctor, explain, image, main, run_x86, system
+from kiwilite.cli import description, doctor, explain, image, main, run_x86, store, system
 
 KIWILITE = "kiwilite"
 GROUPS = {
     "system": system.USAGE,
     "description": description.USAGE,
     "image": image.USAGE,
+    "store": store.USAGE,
     "explain": explain.USAGE,
     "doctor": doctor.USAGE,
 }

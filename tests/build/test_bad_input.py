@@ -201,7 +201,7 @@ def tools() -> list[str]:
     return sorted({tool for kind in KINDS.values() for tool in kind.tools} - {"tar", "dpkg"})
 
 
-@pytest.mark.parametrize("tool", ["mksquashfs", "mkfs.vfat", "mmdebstrap"])
+@pytest.mark.parametrize("tool", ["mcopy", "mkfs.vfat", "mmdebstrap"])
 def test_a_missing_tool_is_named_with_its_package_before_any_step(
     tiny: Appliance, tool: str
 ) -> None:

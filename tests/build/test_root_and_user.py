@@ -220,3 +220,14 @@ def test_the_user_s_build_encrypts_an_overlay_without_a_device(
     volume = cut_out(next(target.glob("*.raw")), "p.lxroot", tmp_path / "volume")
     assert opens(volume, b"insecure")
     assert is_clean(decrypted(volume, b"insecure", tmp_path / "xfs"))
+
+
+def test_the_user_s_store_is_sound_and_can_be_emptied(user: User, by_user: Path) -> None:
+    """Files in its trees belong to ids that only exist in the namespace."""
+    store = (str(user.home / "venv/bin/python"), "-m", "kiwilite", "store")
+    verified = user.run(*store, "verify")
+    assert verified.returncode == 0, f"{verified.stdout}{verified.stderr}"
+    emptied = user.run(*store, "gc", "--max-size", "1M")
+    assert emptied.returncode == 0, emptied.stderr
+    assert list((user.home / ".cache/kiwilite/entries").iterdir()) == []
+    assert list((user.home / ".cache/kiwilite/work").iterdir()) == []

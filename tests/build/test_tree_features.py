@@ -27,6 +27,7 @@ set -eu
 . /.profile
 echo "$kiwi_iname $kiwi_iversion $kiwi_profiles" >/etc/script-variables
 id -u >/etc/script-user
+uname -n >/etc/script-host
 setcap cap_net_raw+ep /usr/bin/special
 setfacl -m u:1000:r /etc/with-acl
 setfattr -n user.colour -v blue /etc/with-xattr
@@ -106,6 +107,7 @@ def _text(image: Path, path: str) -> str:
 def test_scripts_see_the_appliance_and_no_network_and_no_host(image: Path) -> None:
     assert _text(image, "/etc/script-variables") == "kiwilite-x86 1.0.1 bootstrapped\n"
     assert _text(image, "/etc/script-user") == "0\n"
+    assert _text(image, "/etc/script-host") == "localhost\n"
     assert _text(image, "/etc/script-network") == "none\n"
     root = _text(image, "/etc/script-root").split()
     assert "work" not in root

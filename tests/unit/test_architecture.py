@@ -106,8 +106,8 @@ def test_a_pure_room_starts_no_process(room: str) -> None:
     assert not wrong, "\n".join(wrong)
 
 
-MAY_RUN_TOOLS = {"checkers.py", "source.py"}
-"""Of `inspect`: the file systems' own checkers, and qemu-img for other formats."""
+MAY_RUN_TOOLS = {"tools.py", "source.py"}
+"""Of `inspect`: the file systems' own tools and unpackers, and qemu-img for other formats."""
 
 
 def test_an_image_is_judged_by_our_own_readers_but_for_file_systems() -> None:

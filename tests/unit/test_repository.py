@@ -118,7 +118,7 @@ def test_the_list_of_shell_files_has_those_the_image_runs() -> None:
 
 def test_set_up_brings_every_package_that_doctor_asks_for() -> None:
     words = (ROOT / "scripts" / "setup").read_text().split('needed="')[1].split('"')[0].split()
-    part_of_every_debian = {"apt", "dpkg", "tar"}
+    part_of_every_debian = {"apt", "coreutils", "dpkg", "perl-base", "tar"}
     wanted = {t.package for t in TOOLS} | {item.package for item in DATA_FILES} | {"ovmf"}
     assert wanted - part_of_every_debian <= set(words)
 
@@ -142,3 +142,17 @@ def test_every_marker_of_the_make_targets_is_declared() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
     declared = settings["tool"]["pytest"]["ini_options"]["markers"]
     assert {row.split(":")[0] for row in declared} >= {"build", "vm", "soak"}
+
+
+def test_the_store_that_make_trims_is_that_of_the_tests() -> None:
+    import tiny_appliance
+
+    done = subprocess.run(
+        ["make", "--dry-run", "trim-test-store"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command = next(line for line in done.stdout.splitlines() if line.startswith("kiwilite"))
+    assert command.split()[1:5] == ["store", "gc", "--store", str(tiny_appliance.store_folder())]

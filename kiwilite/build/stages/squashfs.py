@@ -1,51 +1,30 @@
-"""A folder of the tree as a reproducible squashfs."""
+"""A folder of the tree as a reproducible squashfs, written by `ondisk.squashfs`."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
+import os
 
 from kiwilite.build.job import Job
-from kiwilite.build.normalise import foreign_xattrs
-from kiwilite.build.tree import inside
-from kiwilite.errors import StageFailed
-from kiwilite.plan.image_steps import Squashfs
-
-BLOCK = 131072
-LEVEL_OPTION = {"zstd": "-Xcompression-level", "gzip": "-Xcompression-level"}
-MEMORY = "256M"
-"""mksquashfs would take a quarter of the machine."""
+from kiwilite.build.squashfs_content import BLOCK, content_folder
+from kiwilite.build.tree_nodes import tree_nodes
+from kiwilite.ondisk.squashfs.codec import Codec, Uncompressed, Zstd
+from kiwilite.ondisk.squashfs.known_blocks import IndexedImage, KnownBlocks
+from kiwilite.ondisk.squashfs.writer import Settings, write
+from kiwilite.parallel import in_parallel
+from kiwilite.plan.image_steps import BLOCKS, Squashfs
 
 
 def run(step: Squashfs, job: Job) -> None:
-    """Fill `image`: a squashfs padded to 4096 bytes."""
-    tree = job.read(step.tree) / "tree"
-    folder = inside(tree, step.folder)
-    if not folder.is_dir():
-        folder = job.scratch / "empty"
-        folder.mkdir()
-    _refuse_foreign(folder)
-    command: list[str | Path] = ["mksquashfs", folder, job.out / "image", "-noappend"]
-    command += ["-quiet", "-no-progress", "-b", str(BLOCK), "-mem", MEMORY]
-    if step.compression == "uncompressed":
-        command += ["-noI", "-noD", "-noF", "-noX", "-noId"]
-    else:
-        command += ["-comp", step.compression]
-    if step.level is not None and step.compression in LEVEL_OPTION:
-        command += [LEVEL_OPTION[step.compression], str(step.level)]
-    left_out = [m.removeprefix(step.folder.rstrip("/")) for m in step.leave_out]
-    if left_out:
-        patterns = job.scratch / "leave-out"
-        rows = [f"{m.lstrip('/')}/{glob}" for m in left_out for glob in ("*", ".[!.]*", "..?*")]
-        patterns.write_text("".join(f"{row}\n" for row in rows))
-        command += ["-wildcards", "-ef", patterns]
-    job.run(command, environment={"SOURCE_DATE_EPOCH": str(step.epoch)})
-
-
-def _refuse_foreign(folder: Path) -> None:
-    found = next(foreign_xattrs(folder), None)
-    if found is not None:
-        raise StageFailed(
-            f"the build host's kernel labelled {found.name} in the tree, and that label would get "
-            "into the image",
-            hint="keep the store ($KIWILITE_STORE) on a file system mounted without labels",
-        )
+    """Fill `image`, a squashfs padded to 4096 bytes, and `blocks`, its index."""
+    folder = content_folder(job, step.tree, step.folder)
+    emptied = {os.fsencode(os.path.relpath(m, step.folder)) for m in step.leave_out}
+    tree = tree_nodes(folder, emptied=emptied, epoch=step.epoch)
+    codec: Codec = Uncompressed() if step.level is None else Zstd(step.level)
+    images = [IndexedImage(out / "image", out / BLOCKS) for out in job.earlier]
+    known = KnownBlocks.of(images, codec.identity())
+    settings = Settings(BLOCK, codec, step.epoch)
+    with contextlib.closing(known), (job.out / "image").open("wb") as target:
+        written = write(tree, folder, target, settings, known, in_parallel)
+    (job.out / BLOCKS).write_bytes(written.index)
+    job.note(f"{written.blocks} blocks, {written.reused} of them from earlier images\n")

@@ -8,43 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
-from fake_stage import FakeStep
+from fake_build import Recorder, node, result, runs, site_of_fakes
 
-from kiwilite.build import keys
-from kiwilite.build.executor import Keyed, Site, execute, missing, with_keys
-from kiwilite.build.kinds import KINDS, Kind
-from kiwilite.build.store import Store
+from kiwilite.build.executor import Site, execute, missing, with_keys
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.ondisk.gpt import BadGpt
-from kiwilite.plan import steps as s
-from kiwilite.plan.nodes import Node
-
-
-class Recorder:
-    """A watcher that remembers."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.ended: list[str] = []
-
-    def started(self, node: Node) -> None:
-        self.begun.append(node.name)
-
-    def finished(self, node: Node, seconds: float) -> None:
-        assert seconds >= 0
-        self.ended.append(node.name)
 
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setitem(cast(Any, KINDS), FakeStep, Kind("fake_stage", "host"))
-    monkeypatch.setattr(keys, "code_digest", lambda module, data: module)
-    store = Store(tmp_path / "store")
-    store.create()
-    return Site(store, {})
+    return site_of_fakes(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -52,19 +27,6 @@ def diary(tmp_path: Path) -> Path:
     folder = tmp_path / "diary"
     folder.mkdir()
     return folder
-
-
-def node(diary: Path, name: str, does: str = "write", *reads: str) -> Node:
-    fake = FakeStep(name, does, tuple(s.Output(r) for r in reads), diary)
-    return Node(name, f"makes {name}", cast(s.Step, fake))
-
-
-def runs(diary: Path, name: str) -> int:
-    return len(list(diary.glob(f"{name}.*")))
-
-
-def result(keyed: Keyed, site: Site, name: str) -> str:
-    return (keyed.output(site.store, name) / "result").read_text()
 
 
 def nothing_half_written(site: Site) -> bool:
@@ -84,7 +46,7 @@ def test_a_result_is_only_the_result_its_log_and_what_was_noted(site: Site, diar
     keyed = with_keys([node(diary, "a")], site.store)
     execute(keyed, ["a"], site, Recorder())
     entry = keyed.output(site.store, "a").parent
-    assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "out"]
+    assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "manifest", "out"]
     assert site.store.about(keyed.keys["a"])["step"] == "a"
 
 

@@ -10,9 +10,11 @@ from uuid import UUID
 
 import pytest
 
-from kiwilite.build import keys
-from kiwilite.build.keys import ToolDigests, code_digest, digest_source, find_tool, key_of
-from kiwilite.build.kinds import KINDS
+from kiwilite.build import host
+from kiwilite.build.beside import digest, entries_of, take
+from kiwilite.build.host import ToolDigests, find_tool
+from kiwilite.build.keys import ingredients_of, key_of
+from kiwilite.build.tree import overlay
 from kiwilite.errors import HostError, KiwiliteError
 from kiwilite.plan import steps as s
 from kiwilite.plan.nodes import Node
@@ -29,9 +31,9 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToolDigests:
-    monkeypatch.setattr(keys, "find_tool", lambda tool: str(tmp_path / "bin" / tool))
+    monkeypatch.setattr(host, "find_tool", lambda tool: str(tmp_path / "bin" / tool))
     (tmp_path / "bin").mkdir()
-    for name in ("tar", "zstd"):
+    for name in ("cp", "tar", "zstd"):
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\necho {name}\n")
     return ToolDigests(tmp_path / "tools.json")
 
@@ -52,7 +54,7 @@ def test_another_checkout_has_the_same_keys(
     copy = tmp_path / "quite" / "another" / "place"
     shutil.copytree(folder, copy, symlinks=True)
     (copy / "root/etc/motd").touch()
-    assert digest_source(copy / "root") == digest_source(folder / "root")
+    assert digest(entries_of(copy / "root")) == digest(entries_of(folder / "root"))
     here, there = (unpack(f / "root") for f in (folder, copy))
     assert key_of(here, {}, tools) == key_of(there, {}, tools)
 
@@ -65,7 +67,7 @@ def esp(where: str, size: int) -> Node:
 def test_a_line_that_only_messages_show_changes_no_key(
     tools: ToolDigests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ToolDigests, "digest", lambda self, tool: tool)
+    monkeypatch.setattr(ToolDigests, "tool", lambda self, tool: host.Identity(tool, tool))
     known = {"uki": "1", "boot": "2"}
     one, other, larger = esp("/a/x.kiwi:1:1", 1), esp("/b/x.kiwi:9:9", 1), esp("/a/x.kiwi:1:1", 2)
     assert key_of(one, known, tools) == key_of(other, known, tools)
@@ -125,6 +127,43 @@ def test_a_umask_of_002_changes_no_key(folder: Path, tools: ToolDigests) -> None
     assert key_of(unpack(folder / "root"), {}, tools) == before
 
 
+def test_what_a_link_to_a_file_leads_to_counts(folder: Path, tools: ToolDigests) -> None:
+    """A step is given the content, so the content is what changes the result."""
+    (folder / "config.sh").symlink_to("root/etc/motd")
+    before = key_of(unpack(folder / "config.sh"), {}, tools)
+    change_content(folder / "root")
+    assert key_of(unpack(folder / "config.sh"), {}, tools) != before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_an_owner_changes_neither_key_nor_result(
+    folder: Path, tools: ToolDigests, tmp_path: Path
+) -> None:
+    before = key_of(unpack(folder / "root"), {}, tools)
+    for path in (folder / "root", *(folder / "root").rglob("*")):
+        os.chown(path, 12345, 23456, follow_symlinks=False)
+    assert key_of(unpack(folder / "root"), {}, tools) == before
+    copies = take([s.Source(folder / "root")], tmp_path / "sources", {})
+    (tmp_path / "tree").mkdir()
+    overlay(copies[str(folder / "root")], tmp_path / "tree")
+    owners = {(p.lstat().st_uid, p.lstat().st_gid) for p in (tmp_path / "tree").rglob("*")}
+    assert owners == {(0, 0)}
+
+
+def test_a_file_that_changes_before_it_is_copied_gets_no_old_key(
+    folder: Path, tmp_path: Path
+) -> None:
+    source = s.Source(folder / "root")
+    known = {source: entries_of(source.path)}
+    copies = take([source], tmp_path / "one", known)
+    assert entries_of(copies[str(source.path)]) == known[source]
+    change_content(folder / "root")
+    with pytest.raises(KiwiliteError) as caught:
+        take([source], tmp_path / "other", known)
+    assert caught.value.where == str(source.path)
+    assert caught.value.hint == "build again"
+
+
 def test_the_key_of_an_input_changes_the_key(tools: ToolDigests) -> None:
     node = Node("pack", "archive", s.PackBootstrap(s.Output("bootstrap"), 0))
     assert key_of(node, {"bootstrap": "1"}, tools) != key_of(node, {"bootstrap": "2"}, tools)
@@ -160,73 +199,46 @@ def test_a_tool_s_bytes_change_the_key_in_a_new_build(
 def test_tools_are_not_read_again_while_they_stay_as_they_are(
     tools: ToolDigests, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = tools.digest("tar")
+    digest = tools.tool("tar")
 
     def refuse(path: Path) -> str:
         raise AssertionError(f"{path} was read again")
 
-    monkeypatch.setattr(keys, "digest_file", refuse)
-    assert ToolDigests(tmp_path / "tools.json").digest("tar") == digest
+    monkeypatch.setattr(host, "digest_file", refuse)
+    assert ToolDigests(tmp_path / "tools.json").tool("tar") == digest
 
 
 def test_a_broken_cache_of_tools_is_made_anew(tools: ToolDigests, tmp_path: Path) -> None:
-    digest = tools.digest("tar")
+    digest = tools.tool("tar")
     (tmp_path / "tools.json").write_text("{")
-    assert ToolDigests(tmp_path / "tools.json").digest("tar") == digest
+    assert ToolDigests(tmp_path / "tools.json").tool("tar") == digest
 
 
 def test_libraries_count_with_the_tool_that_loads_them() -> None:
-    assert any("libc.so" in path for path in keys._libraries(find_tool("cp")))
+    assert any("libc.so" in path for path in host._libraries(find_tool("cp")))
 
 
-def test_our_own_code_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    package = tmp_path / "kiwilite"
-    (package / "build/stages").mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    (package / "build/__init__.py").write_text("")
-    (package / "build/stages/__init__.py").write_text("")
-    (package / "build/stages/one.py").write_text("from kiwilite.build import helper\n")
-    (package / "build/helper.py").write_text("import kiwilite.build.deep\n")
-    (package / "build/deep.py").write_text("WORD = 1\n")
-    (package / "build/other.py").write_text("WORD = 1\n")
-
-    def path_of(name: str) -> Path | None:
-        inner = package.joinpath(*name.split(".")[1:])
-        found = (inner.with_suffix(".py"), inner / "__init__.py")
-        return next((p for p in found if p.is_file()), None)
-
-    monkeypatch.setattr(keys, "_module_path", path_of)
-
-    def digest() -> str:
-        for cached in (keys.imported_modules, keys._direct_imports, keys.code_digest):
-            cached.cache_clear()
-        return code_digest("kiwilite.build.stages.one", ())
-
-    try:
-        before = digest()
-        (package / "build/other.py").write_text("WORD = 2\n")
-        assert digest() == before
-        (package / "build/deep.py").write_text("WORD = 2\n")
-        assert digest() != before
-    finally:
-        monkeypatch.undo()
-        for cached in (keys.imported_modules, keys._direct_imports, keys.code_digest):
-            cached.cache_clear()
+def test_the_interpreter_and_the_libraries_change_the_key(
+    tools: ToolDigests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = s.VerityMetadata(s.Output("root"), s.Output("tree"), "appended", None)
+    made = ingredients_of(Node("metadata", "block", step), {"root": "1", "tree": "2"}, tools)
+    assert set(made.libraries) == {"python", "cryptography"}
+    for name in made.libraries:
+        assert replace(made, libraries={**made.libraries, name: "other"}).key != made.key
 
 
-@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda k: k.module)
-def test_the_code_of_a_stage_reaches_what_it_imports(kind: object) -> None:
-    module = getattr(kind, "module", "")
-    found = keys.imported_modules(module)
-    assert {module, "kiwilite.errors", "kiwilite.plan.references"} <= found
-    assert not any(name.startswith("kiwilite.cli") for name in found)
-    assert len(code_digest(module, ())) == 64
-
-
-def test_installing_packages_does_not_depend_on_the_code_that_makes_the_disk() -> None:
-    found = keys.imported_modules("kiwilite.build.stages.packages")
-    assert "kiwilite.plan.tree_steps" in found
-    assert not {"kiwilite.plan.image_steps", "kiwilite.plan.partitions"} & found
+def test_files_of_the_host_change_the_key(tmp_path: Path) -> None:
+    pattern = f"{tmp_path}/*.conf"[1:]
+    cache = tmp_path / "tools.json"
+    seen = [ToolDigests(cache).files(pattern).digest]
+    for text in ("one", "other"):
+        (tmp_path / "a.conf").write_text(text)
+        seen.append(ToolDigests(cache).files(pattern).digest)
+    (tmp_path / "a.conf").rename(tmp_path / "b.conf")
+    (tmp_path / "a.conf").write_text("")
+    seen.append(ToolDigests(cache).files(pattern).digest)
+    assert len(set(seen)) == 4
 
 
 def test_a_missing_tool_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,5 +276,5 @@ def test_a_file_that_cannot_be_read_is_named(folder: Path, tools: ToolDigests) -
 def test_only_files_folders_and_links_are_taken(folder: Path) -> None:
     os.mkfifo(folder / "root/pipe")
     with pytest.raises(KiwiliteError) as caught:
-        digest_source(folder / "root")
+        entries_of(folder / "root")
     assert caught.value.where == str(folder / "root/pipe")

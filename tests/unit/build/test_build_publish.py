@@ -50,6 +50,35 @@ class Publisher:
         return {p.name: p.read_text() for p in self.target.iterdir() if p.suffix[1:] in KINDS}
 
 
+def restart(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The host was switched off and on."""
+    (folder / "boot").write_text("another start\n")
+    monkeypatch.setattr(room, "BOOT_ID", folder / "boot")
+
+
+def test_after_a_restart_the_sums_decide_once(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    publisher.make("one")
+    restart(monkeypatch, tmp_path)
+    assert publisher.nothing_to_do("one")
+    monkeypatch.setattr(room, "digest_file", lambda _: "not asked")
+    assert publisher.nothing_to_do("one")
+
+
+@pytest.mark.parametrize("name", ["tiny-1.0.0.raw", "tiny-1.0.0.efi", SUMS, RESULT])
+def test_content_that_a_power_cut_took_is_missed_after_the_restart(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    publisher.make("one")
+    path = publisher.target / name
+    before = path.stat()
+    path.write_bytes(bytes(before.st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    restart(monkeypatch, tmp_path)
+    assert not publisher.nothing_to_do("one")
+
+
 @pytest.fixture
 def publisher(tmp_path: Path) -> Publisher:
     store = Store(tmp_path / "store")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kiwilite.build import children
+from kiwilite.build import children, manifest
 from kiwilite.build.store import Store, default_store, remove_tree
 from kiwilite.errors import HostError
 
@@ -26,14 +26,24 @@ def store(tmp_path: Path) -> Store:
     return found
 
 
+def keep(store: Store, key: str, text: str = "done") -> Path:
+    """Make an entry; its folder."""
+    with store.making(key) as folder:
+        (folder / "out/result").write_text(text)
+        manifest.write(folder)
+        store.keep(folder, key, {})
+    return store.entries / key
+
+
 def test_what_is_kept_is_found_with_what_was_noted(store: Store) -> None:
     with store.making(KEY) as folder:
         (folder / "out/result").write_text("done")
         assert store.find(KEY) is None
+        manifest.write(folder)
         store.keep(folder, KEY, {"seconds": 1.5})
     assert store.find(KEY) == store.output(KEY)
     assert (store.output(KEY) / "result").read_text() == "done"
-    assert store.about(KEY) == {"seconds": 1.5}
+    assert store.about(KEY)["seconds"] == 1.5
     assert list(store.work.iterdir()) == []
 
 
@@ -49,8 +59,7 @@ def test_what_is_not_kept_leaves_nothing(store: Store) -> None:
 def test_a_result_takes_the_place_of_a_broken_one(store: Store) -> None:
     (store.entries / KEY).mkdir()
     assert store.find(KEY) is None
-    with store.making(KEY) as folder:
-        store.keep(folder, KEY, {})
+    keep(store, KEY)
     assert store.find(KEY) is not None
 
 

@@ -147,7 +147,7 @@ def target(
         hash_partuuid=UUID(int=2) if apart else None,
         fec=PARITY if roots else None,
         fec_roots=roots or 0,
-        metadata=BLOCK_OF_METADATA if metadata else None,
+        metadata=metadata,
     )
 
 
@@ -295,7 +295,7 @@ def test_the_metadata_block_is_the_last_one_of_the_partition_as_it_is_laid_out(
         step = s.Layout(
             partitions=(placed,), contents=(("p.lxreadonly", (IMAGE, *rest)),), size=None, extra=0,
             unpartitioned=0, sector_size=512, where="here",
-            tails=(("p.lxreadonly", BLOCK_OF_METADATA),),
+            tails=("p.lxreadonly",),
         )  # fmt: skip
         job = shop.job(s.Output("layout"))
         layout.run(step, job)

@@ -40,7 +40,7 @@ EVERYTHING = f"""\
 <overlay><tree path="/etc"/></overlay>
 <hybridmbr><entry partition="p.UEFI" type="ef" active="true"/></hybridmbr>
 <partitions>
-<partition name="home" size="64M" mountpoint="/home" filesystem="ext4" label="HOME"
+<partition name="home" size="64M" mountpoint="/home" filesystem="ext4"
  encrypted="true" reset="true" mountoptions="ro"/>
 <partition name="data" size="600M" mountpoint="/data" filesystem="ext4" label="DATA"/>
 </partitions>

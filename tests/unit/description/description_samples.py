@@ -210,7 +210,7 @@ STORAGE = encrypted(
 <oemconfig><oem-resize>true</oem-resize><oem-resize-once>true</oem-resize-once></oemconfig>
 <partitions>
 <partition name="home" size="64M" mountpoint="/home" filesystem="ext4" encrypted="true"
-reset="true" mountoptions="nosuid,nodev" label="HOME"/>
+reset="true" mountoptions="nosuid,nodev"/>
 <partition name="tools" mountpoint="/opt/tools" filesystem="squashfs"/>
 </partitions>
 <overlay><tree path="/etc"/><tree path="/var"/></overlay>

@@ -24,6 +24,7 @@ def errors_of(directory: Path, text: str) -> list[Diagnostic]:
         ('name="busybox', 'nane="busybox', "KL0102", "nane", "did you mean `name`?"),
         ('firmware="efi"', 'firmware="uefl"', "KL0105", "firmware=", "did you mean `uefi`?"),
         ('"zstd" ', '"zip" ', "KL0105", "squashfscompression=", "uncompressed, gzip, lzo"),
+        ('_level="3"', '_level="23"', "KL0105", "squashfscompression_level=", "1 to 22"),
         ('size="256M"', 'size="256K"', "KL0106", 'size="256K"', "512M (both MiB)"),
         ('timeout="0"', 'timeout="soon"', "KL0106", "timeout=", "a whole number, 0 or more"),
         ('"true" efip', '"yes" efip', "KL0106", "gpt_hybrid_mbr=", "true or false"),

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from built_description import (
     AT_BUILD,
-    CHANGED,
     EVERYTHING,
     REFUSED,
     SIMPLE,
-    TEXTS,
     changed,
     without,
     write_files,
 )
 from description_samples import findings, minimal, place, write
-from full_description import legal_value
+from grammar_changes import WITHOUT_EFFECT, base_of, effects, forms, name_of, value_of, values
 
 from kiwilite.description.diagnostics import DescriptionInvalid
 from kiwilite.description.load import load
@@ -29,40 +26,10 @@ from kiwilite.description.reader import parse
 from kiwilite.description.source import make_source
 from kiwilite.description.support import CONDITIONS_BY_NAME, SUPPORT, check_support
 from kiwilite.description.support_conditions import CONDITIONS
-from kiwilite.description.support_table import BUILT, NO_EFFECT
+from kiwilite.description.support_table import BUILT
 from kiwilite.description.vocabulary import ElementForm, ValueType, vocabulary
 from kiwilite.plan.compile import compile
 from kiwilite.plan.references import plain
-
-WITHOUT_EFFECT = {name for names in NO_EFFECT for name in names.split()}
-
-
-Form = tuple[str, str | None, ValueType | None]
-
-
-def forms() -> Iterator[Form]:
-    """(element, attribute or None, its values) of the whole grammar, each once."""
-    seen = set()
-    for form in vocabulary().elements.values():
-        rows: list[Form] = [(form.name, None, form.text)]
-        rows += [(form.name, a.name, a.value) for a in form.attributes.values()]
-        for row in rows:
-            if row[:2] not in seen:
-                seen.add(row[:2])
-                yield row
-
-
-def name_of(element: str, attribute: str | None) -> str:
-    return element if attribute is None else f"{element}@{attribute}"
-
-
-def values(kind: ValueType) -> tuple[str, ...]:
-    """All values of a list, or both of a truth value, or some one."""
-    if kind.literals:
-        return kind.literals
-    if any(d.name == "boolean" for d in kind.datatypes):
-        return ("true", "false")
-    return (legal_value(kind),)
 
 
 def path_to(element: str) -> list[ElementForm]:
@@ -144,49 +111,11 @@ def outcome(directory: Path, text: str) -> str:
     except DescriptionInvalid as error:
         return " ".join(d.code for d in error.diagnostics if d.severity == "error")
     # without its digest an archive is looked for; with it, it is known before
-    archive = appliance.packages.bootstrap_package
+    wanted = appliance.packages.bootstrap_package
+    archive = [wanted.name, wanted.digest] if wanted else None
     plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="", mirrors={})
-    rows = [plain(plan), plain(archive)]
+    rows = [plain(plan), archive]
     return re.sub(r"appliance\.kiwi:\d+:\d+", "", json.dumps(rows, default=str))
-
-
-def effects() -> Iterator[tuple[str, str, str | None, str]]:
-    """(base, element, attribute, value) for each built value that should make a difference."""
-    for element, attribute, kind in forms():
-        name = name_of(element, attribute)
-        row = SUPPORT.get(name)
-        if name in WITHOUT_EFFECT or (name not in BUILT and row is None):
-            continue
-        if row is not None and (len(row.fine) < 2 or {"0", "1"} & set(row.fine)):
-            continue  # nothing of it is built, or one value is, or a truth value is one way
-        if attribute is None:
-            if name in TEXTS:
-                yield base_of(element, None), element, None, TEXTS[name]
-            continue
-        assert kind is not None
-        chosen = CHANGED.get(name) or (row.fine if row else values(kind))
-        for value in chosen:
-            yield base_of(element, attribute), element, attribute, value
-
-
-RESTRICTED = frozenset(
-    (
-        "type@embed_verity_metadata",
-        "type@gpt_hybrid_mbr",
-        "type@provisioning",
-        "partition@filesystem",
-        "verity@data_block_size",
-        "verity@hash_block_size",
-    )
-)
-"""Attributes that have all their values only where little else is asked for."""
-
-
-def base_of(element: str, attribute: str | None) -> str:
-    if name_of(element, attribute) in RESTRICTED:
-        return SIMPLE
-    at_build = element == "keyslot" or attribute in ("luks_fill", "luks_journal")
-    return AT_BUILD if at_build else EVERYTHING
 
 
 EFFECTS = list(effects())
@@ -214,19 +143,13 @@ def test_what_is_built_changes_the_plan(
         assert after.startswith("["), after
 
 
-def value_of(text: str, element: str, attribute: str | None) -> str:
-    from lxml import etree
-
-    path = f"//{element}/text()" if attribute is None else f"//{element}/@{attribute}"
-    found = etree.fromstring(text).xpath(path)
-    assert isinstance(found, list)
-    return str(found[0]) if found else ""
-
+AS_BY_DEFAULT = {"oem-resize", "oem-resize-once"}
+"""Elements that say in these descriptions what holds without them."""
 
 ELEMENTS = [
     name
     for name in sorted(BUILT)
-    if "@" not in name and name not in WITHOUT_EFFECT | {"image", "include"}
+    if "@" not in name and name not in WITHOUT_EFFECT | AS_BY_DEFAULT | {"image", "include"}
 ]
 
 

@@ -78,6 +78,6 @@ def test_in_a_key_neither_lines_nor_folders_of_the_description_count() -> None:
 
 
 def test_equal_steps_print_equally_and_different_ones_do_not() -> None:
-    one, other = (s.Squashfs(s.Output("t"), "/", (), "zstd", level, 0) for level in (3, 4))
+    one, other = (s.Squashfs(s.Output("t"), "/", (), level, 0) for level in (3, 4))
     assert s.plain(one) != s.plain(other)
-    assert s.plain(one) == s.plain(s.Squashfs(s.Output("t"), "/", (), "zstd", 3, 0))
+    assert s.plain(one) == s.plain(s.Squashfs(s.Output("t"), "/", (), 3, 0))

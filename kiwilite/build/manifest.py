@@ -1,0 +1,254 @@
+"""What a result consists of, so that a damaged one is told from a sound one.
+
+The process that made a result writes its manifest, and a process with the same view of
+owners compares: results of the namespace are read there, where all of their files can be.
+
+    entries/KEY/manifest    SHA-256 (hex) of what follows, a line feed, rows as JSON
+    entries/KEY/about.json  "seal": what a look at the surface is compared with
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from kiwilite.build.normalise import FOREIGN_XATTRS
+from kiwilite.errors import KiwiliteError
+from kiwilite.ondisk.sparse import any_set, data_blocks
+
+FILE = "manifest"
+OUT = "out"
+
+Depth = Literal["files", "whole"]
+"""`files`: what stands directly in the result, which anybody may read; `whole`: trees as well."""
+
+_BLOCK = 1 << 18
+_PAGE = 4096
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+
+
+class Row(NamedTuple):
+    """One file, folder or link of a result."""
+
+    path: str
+    """Below `out/`; "." is that folder itself."""
+    kind: str
+    mode: int
+    owner: int
+    group: int
+    time: int
+    """Of the last change of content, in nanoseconds since 1970: images have it."""
+    size: int
+    """Bytes; 0 of folders."""
+    content: str
+    """A file's digest (see `content_digest`), a link's target, or of a further hard link
+    "= " and the path of the first."""
+    attributes: str
+    """SHA-256 over names and values of extended attributes; empty where there are none."""
+
+
+class BadManifest(KiwiliteError):
+    """A manifest that cannot be read or is not as it was written."""
+
+
+def content_digest(fd: int, size: int) -> str:
+    """SHA-256 over (offset, content) of all blocks of 256 KiB that have anything but zeros.
+
+    Where a file has holes does not matter, and they cost nothing.
+    """
+    total = hashlib.sha256()
+    # Most files are small, and for them the way over extents costs more than the digest.
+    blocks = [(0, os.read(fd, size))] if size <= _BLOCK else data_blocks(fd, 0, size, _BLOCK)
+    for offset, data in blocks:
+        if any_set(data):
+            total.update(offset.to_bytes(8, "little") + data)
+    return total.hexdigest()
+
+
+def take(out: Path, depth: Depth = "whole") -> tuple[Row, ...]:
+    """The rows of a result as it is now, folder by folder; OSError where it cannot be read."""
+    first: dict[tuple[int, int], str] = {}
+    if depth == "files":
+        return tuple(row for row in _rows(_entries(out), "", first) if row.kind == "file")
+    return tuple(_walk(out, first))
+
+
+def _walk(out: Path, first: dict[tuple[int, int], str]) -> Iterator[Row]:
+    yield _row(str(out), ".", out.lstat(), first)
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        found = _entries(out / prefix)
+        yield from _rows(found, prefix, first)
+        folders = [f"{prefix}{e.name}/" for e in found if e.is_dir(follow_symlinks=False)]
+        pending += reversed(folders)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        return sorted(found, key=lambda entry: entry.name)
+
+
+def _rows(
+    entries: Sequence[os.DirEntry[str]], prefix: str, first: dict[tuple[int, int], str]
+) -> Iterator[Row]:
+    for entry in entries:
+        status = entry.stat(follow_symlinks=False)
+        yield _row(entry.path, f"{prefix}{entry.name}", status, first)
+
+
+def _row(path: str, name: str, status: os.stat_result, first: dict[tuple[int, int], str]) -> Row:
+    form = stat.S_IFMT(status.st_mode)
+    content, size = "", 0
+    if form == stat.S_IFREG:
+        size = status.st_size
+        before = None
+        if status.st_nlink > 1:
+            before = first.setdefault((status.st_dev, status.st_ino), name)
+        content = f"= {before}" if before not in (None, name) else _digest(path, size)
+    elif form == stat.S_IFLNK:
+        content = os.readlink(path)  # noqa: PTH115 (a Path would write it in another way)
+    return Row(
+        name,
+        _KINDS.get(form, f"{form:o}"),
+        stat.S_IMODE(status.st_mode),
+        status.st_uid,
+        status.st_gid,
+        status.st_mtime_ns,
+        size,
+        content,
+        _attributes(path),
+    )
+
+
+def _digest(path: str, size: int) -> str:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        return content_digest(fd, size)
+    finally:
+        os.close(fd)
+
+
+def _attributes(path: str) -> str:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError:  # a file system without them
+        return ""
+    kept = sorted(name for name in names if name not in FOREIGN_XATTRS)
+    if not kept:
+        return ""
+    values = [(name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in kept]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+
+
+def write(entry: Path) -> None:
+    """Write the manifest of a result that was just made; to be called by who made it."""
+    body = json.dumps(take(entry / OUT)).encode()
+    digest = hashlib.sha256(body).hexdigest().encode()
+    (entry / FILE).write_bytes(digest + b"\n" + body)
+
+
+def read(entry: Path) -> tuple[Row, ...]:
+    """The rows as they were noted. Raises BadManifest."""
+    where = str(entry / FILE)
+    try:
+        head, _, body = (entry / FILE).read_bytes().partition(b"\n")
+    except OSError as error:
+        raise BadManifest(f"cannot be read: {error.strerror}", where=where) from error
+    if head.decode(errors="replace") != hashlib.sha256(body).hexdigest():
+        raise BadManifest("is not as it was written", where=where)
+    return tuple(Row(*row) for row in json.loads(body))
+
+
+def disk_usage(entry: Path, rows: Sequence[Row]) -> int:
+    """Bytes an entry takes on the disk, as near as can be told without looking into trees."""
+    inner = (row for row in rows if "/" in row.path and not row.content.startswith("= "))
+    direct = [entry / FILE, *(entry / OUT).iterdir()]
+    blocks = sum(path.lstat().st_blocks for path in direct) * 512
+    return blocks + sum(-(-max(row.size, 1) // _PAGE) * _PAGE for row in inner)
+
+
+def damage(entry: Path, depth: Depth) -> tuple[str, ...]:
+    """What of an entry is not as it was made, as sentences with the path; empty: it is sound."""
+    try:
+        noted, found = read(entry), take(entry / OUT, depth)
+        if depth == "files":
+            direct = tuple(r for r in noted if "/" not in r.path and r.kind == "file")
+            return differences(_anonymous(direct), _anonymous(found))
+        return differences(noted, found)
+    except BadManifest as error:
+        return (f"{FILE}: {error.message}",)
+    except OSError as error:
+        return (f"{_below(entry, error.filename)}: cannot be read: {error.strerror}",)
+
+
+def _anonymous(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Without what looks different from outside the namespace, and matters in trees only."""
+    return tuple(row._replace(owner=0, group=0, attributes="") for row in rows)
+
+
+def _below(entry: Path, name: object) -> str:
+    path = Path(os.fsdecode(name)) if isinstance(name, str | bytes) else entry
+    return str(path.relative_to(entry)) if path.is_relative_to(entry) else str(path)
+
+
+def differences(noted: Sequence[Row], found: Sequence[Row]) -> tuple[str, ...]:
+    """What became of the rows that were noted, sorted by path."""
+    before = {row.path: row for row in noted}
+    after = {row.path: row for row in found}
+    said = []
+    for path in sorted(before.keys() | after.keys()):
+        if path not in after:
+            said.append(f"{OUT}/{path}: is gone")
+        elif path not in before:
+            said.append(f"{OUT}/{path}: was not there")
+        elif before[path] != after[path]:
+            words = ", ".join(_changes(before[path], after[path]))
+            said.append(f"{OUT}/{path}: {words}")
+    return tuple(said)
+
+
+def _changes(before: Row, after: Row) -> Iterator[str]:
+    if before.kind != after.kind:
+        yield f"was a {before.kind}"
+        return
+    if before.size != after.size:
+        yield f"has {after.size} bytes instead of {before.size}"
+    elif before.content != after.content:
+        yield "has another content"
+    if before.mode != after.mode:
+        yield f"has mode {after.mode:o} instead of {before.mode:o}"
+    if (before.owner, before.group) != (after.owner, after.group):
+        yield f"belongs to {after.owner}:{after.group} instead of {before.owner}:{before.group}"
+    if before.attributes != after.attributes:
+        yield "has other extended attributes"
+    if before.time != after.time:
+        yield "has another time of change"
+
+
+def surface(entry: Path) -> dict[str, Any]:
+    """Size, mode and time of what stands directly in the result, and the manifest's size.
+
+    A look at this takes microseconds and needs no power over a tree's files; it notices
+    what was cut off, replaced or edited. The sum over all of it is for `damage`.
+    """
+    direct = {f"{OUT}/{p.name}": _stamp(p.lstat()) for p in (entry / OUT).iterdir()}
+    return {FILE: [(entry / FILE).stat().st_size], **direct}
+
+
+def _stamp(status: os.stat_result) -> list[int]:
+    size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+    return [size, status.st_mode, status.st_mtime_ns]
+
+
+def intact(entry: Path, seal: Mapping[str, Any] | None) -> bool:
+    """Whether the surface is what was noted when the entry was made."""
+    try:
+        return seal is not None and surface(entry) == seal
+    except OSError:
+        return False

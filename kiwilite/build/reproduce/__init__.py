@@ -1,0 +1,1 @@
+"""The same image again under other conditions: which, where to get them, and carrying it out."""

@@ -1,0 +1,118 @@
+"""What files contain, as one digest for each of their blocks."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from kiwilite.errors import KiwiliteError
+from kiwilite.ondisk.sparse import any_set, data_blocks
+from kiwilite.ondisk.squashfs.tree import RegularFile
+
+ZEROS: Final = b""
+"""The digest of a block that has nothing but zeros."""
+
+_MOST_BYTES: Final = 8 << 20
+_MOST_FILES: Final = 64
+
+Digests = tuple[bytes, ...]
+"""SHA-256 of each block, or ZEROS; a file shorter than a block has one digest, an empty
+file none."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class InOrder(Protocol):
+    """What applies a function to all items and gives the results in their order: `map`, or
+    its equal on several processors. `items` can be gone through more than once."""
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Iterable[Item], /
+    ) -> Iterator[Result]: ...
+
+
+class ChangedFile(KiwiliteError):
+    """A file became shorter while it was read."""
+
+
+class Extent(NamedTuple):
+    """Bytes of a file."""
+
+    path: bytes
+    offset: int
+    length: int
+
+
+def read_extent(folder: Path, extent: Extent) -> bytes:
+    """What stands there; raises ChangedFile, OSError."""
+    fd = _opened(folder, extent.path)
+    try:
+        return _exactly(os.pread(fd, extent.length, extent.offset), extent.length, extent.path)
+    finally:
+        os.close(fd)
+
+
+def survey(
+    folder: Path, files: Sequence[RegularFile], block_size: int, in_order: InOrder
+) -> list[Digests]:
+    """The digests of each file's blocks; raises ChangedFile, OSError."""
+    batches = list(_batches(files, block_size))
+    digests: dict[bytes, Digests] = {f.path: () for f in files}
+    function = functools.partial(_digests_of_all, folder, block_size)
+    for batch, results in zip(batches, in_order(function, batches), strict=True):
+        for extent, result in zip(batch, results, strict=True):
+            digests[extent.path] += result
+    return [digests[f.path] for f in files]
+
+
+def _batches(files: Sequence[RegularFile], block_size: int) -> Iterator[list[Extent]]:
+    """All contents in pieces of work that are neither too large nor too many."""
+    portion = max(_MOST_BYTES // block_size, 1) * block_size
+    batch: list[Extent] = []
+    size = 0
+    for file in files:
+        for offset in range(0, file.size, portion):
+            extent = Extent(file.path, offset, min(portion, file.size - offset))
+            if batch and (len(batch) == _MOST_FILES or size + extent.length > _MOST_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(extent)
+            size += extent.length
+    if batch:
+        yield batch
+
+
+def _digests_of_all(folder: Path, block_size: int, batch: Sequence[Extent]) -> list[Digests]:
+    return [_digests_of(folder, block_size, extent) for extent in batch]
+
+
+def _digests_of(folder: Path, block_size: int, extent: Extent) -> Digests:
+    if extent.offset == 0 and extent.length < block_size:
+        return (hashlib.sha256(read_extent(folder, extent)).digest(),)
+    end = extent.offset + extent.length
+    digests = [ZEROS] * -(-extent.length // block_size)
+    fd = _opened(folder, extent.path)
+    try:
+        for at, data in data_blocks(fd, extent.offset, end, block_size):
+            _exactly(data, min(block_size, end - at), extent.path)
+            if any_set(data):
+                digests[(at - extent.offset) // block_size] = hashlib.sha256(data).digest()
+    finally:
+        os.close(fd)
+    return tuple(digests)
+
+
+def _opened(folder: Path, path: bytes) -> int:
+    return os.open(os.fsencode(folder) + b"/" + path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _exactly(data: bytes, count: int, path: bytes) -> bytes:
+    if len(data) != count:
+        name = os.fsdecode(path)
+        raise ChangedFile("the file became shorter while it was read", where=name)
+    return data
