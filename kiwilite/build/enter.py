@@ -40,6 +40,7 @@ def main(argv: list[str]) -> int:
                 | sc.CLONE_NEWPID
                 | sc.CLONE_NEWIPC
                 | sc.CLONE_NEWUTS
+                | (sc.CLONE_NEWNET if spec["network"] == "offline" else 0)
             )
             # Between here and `_become_root` we have the namespace's powers and still the
             # caller's identity: paths below the caller's private folders open now.
@@ -49,6 +50,8 @@ def main(argv: list[str]) -> int:
             if gate.readline() != b"mapped\n":
                 return 125
             _become_root()
+            if spec["network"] == "offline":
+                sc.loopback_up()
             # A fork is needed for the new PID namespace to take effect; mounting /proc
             # belongs to the process that lives in it.
             pid = os.fork()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from kiwilite.build.failure import read
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.keys import ToolDigests, key_of, kind_of
+from kiwilite.build.network import Network
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
@@ -53,6 +54,8 @@ class Site:
     store: Store
     mirrors: Mapping[str, str]
     extra_binds: tuple[Bind, ...] = ()
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    network: Network = "online"
 
 
 def with_keys(nodes: Sequence[Node], store: Store) -> Keyed:
@@ -156,7 +159,9 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             binds += [Bind(str(path)) for path in job.outputs.values()]
             binds += site.extra_binds
             environment = {**BASE_ENVIRONMENT, "PYTHONPATH": _package_folder()}
-            status = run_inside(command, binds=binds, environment=environment, log=log).status
+            status = run_inside(
+                command, binds=binds, environment=environment, log=log, network=site.network
+            ).status
         else:
             environment = {
                 **BASE_ENVIRONMENT,
@@ -203,6 +208,8 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         sources=sources,
         cache=site.store.packages,
         mirrors=site.mirrors,
+        snapshots=site.snapshots,
+        network=site.network,
     )
 
 

@@ -38,6 +38,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
     s.Bootstrap: Kind(_stage("bootstrap"), "namespace", ("mmdebstrap", "apt-get", "dpkg")),
     s.UnpackBootstrap: Kind(_stage("unpack_bootstrap"), "namespace", ("tar", "zstd")),
     s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("tar", "zstd")),
+    s.FindBootstrap: Kind(_stage("find_bootstrap"), "namespace", ("apt-get",)),
     s.FetchBootstrap: Kind(_stage("fetch_bootstrap"), "namespace", ("apt-get", "dpkg-deb")),
     s.ResolvePackages: Kind(_stage("resolve_packages"), "namespace", ("apt-get", "tar", "zstd")),
     s.Packages: Kind(_stage("packages"), "namespace", ("tar", "zstd")),

@@ -53,7 +53,7 @@ def is_up_to_date(target: Path, identity: Mapping[str, str], store: Store) -> bo
 def remember(target: Path, identity: Mapping[str, str], names: Sequence[str], store: Store) -> None:
     """Note in the store what `publish` put into `target`."""
     stamps = {n: _stamp(target / n) for n in [*names, SUMS, RESULT]}
-    _write(_record(target, store), json.dumps({"keys": dict(identity), "stamps": stamps}))
+    write_whole(_record(target, store), json.dumps({"keys": dict(identity), "stamps": stamps}))
 
 
 def publish(
@@ -84,8 +84,8 @@ def publish(
     finally:
         for path in scratch.values():
             path.unlink(missing_ok=True)
-    _write(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
-    _write(target / RESULT, json.dumps(_summary(plan, names, digests), indent=1) + "\n")
+    write_whole(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
+    write_whole(target / RESULT, json.dumps(_summary(plan, names, digests), indent=1) + "\n")
     for name in stale:
         (target / name).unlink(missing_ok=True)
 
@@ -114,7 +114,8 @@ def _sweep(target: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Give `path` a new text in one rename. Raises OSError."""
     scratch = _scratch(path)
     try:
         scratch.write_text(text)

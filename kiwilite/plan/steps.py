@@ -43,6 +43,7 @@ from kiwilite.plan.tree_steps import (
     Bootstrap,
     Customise,
     FetchBootstrap,
+    FindBootstrap,
     Packages,
     PackBootstrap,
     PlaceFile,
@@ -66,6 +67,7 @@ __all__ = [
     "Fec",
     "FetchBootstrap",
     "FileSystem",
+    "FindBootstrap",
     "HybridRow",
     "Layout",
     "LuksVolume",
@@ -95,6 +97,7 @@ Step = (
     Bootstrap
     | UnpackBootstrap
     | PackBootstrap
+    | FindBootstrap
     | FetchBootstrap
     | ResolvePackages
     | Packages

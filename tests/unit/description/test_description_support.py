@@ -33,6 +33,7 @@ from kiwilite.description.support_table import BUILT, NO_EFFECT
 from kiwilite.description.vocabulary import ElementForm, ValueType, vocabulary
 from kiwilite.plan.compile import compile
 from kiwilite.plan.references import plain
+from kiwilite.plan.selection import Unselected
 
 WITHOUT_EFFECT = {name for names in NO_EFFECT for name in names.split()}
 
@@ -145,7 +146,9 @@ def outcome(directory: Path, text: str) -> str:
         return " ".join(d.code for d in error.diagnostics if d.severity == "error")
     # without its digest an archive is looked for; with it, it is known before
     archive = appliance.packages.bootstrap_package
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected(""), mirrors={}
+    )
     rows = [plain(plan), plain(archive)]
     return re.sub(r"appliance\.kiwi:\d+:\d+", "", json.dumps(rows, default=str))
 
