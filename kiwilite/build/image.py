@@ -14,7 +14,7 @@ from kiwilite.build import bootstrap_archive, locking, selecting
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
 from kiwilite.build.lock_file import lock_path
-from kiwilite.build.mirrors import address_of, host_mirrors, is_local
+from kiwilite.build.mirrors import DISTRO, address_of, host_mirrors, is_local
 from kiwilite.build.network import Network
 from kiwilite.build.places import placed
 from kiwilite.build.publish import is_up_to_date, publish, remember
@@ -22,7 +22,8 @@ from kiwilite.build.sandbox import Bind
 from kiwilite.build.selecting import choose
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
-from kiwilite.description.model import Appliance
+from kiwilite.description.model import Appliance, Repository
+from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
@@ -55,6 +56,7 @@ def site_for(
         folder = is_local(repository.address)
         if folder is not None and not folder.is_dir():
             raise KiwiliteError(f"there is no folder {folder}", where=str(repository.span))
+        _check_snapshot(repository)
         try:
             address_of(repository.address, repository.snapshot, mirrors, configuration.snapshots)
         except KiwiliteError as error:
@@ -62,6 +64,23 @@ def site_for(
             raise
     binds = tuple(Bind(str(f)) for f in local_folders(sources))
     return Site(store, mirrors, binds, configuration.snapshots, network)
+
+
+def _check_snapshot(repository: Repository) -> None:
+    """Raise KiwiliteError where a time has no place in the address, or the place no time."""
+    somewhere = PLACE in repository.path or repository.path.startswith(DISTRO)
+    if repository.snapshot and not somewhere:
+        raise KiwiliteError(
+            f"the address {repository.path} has no place for the time of snapshot=",
+            where=str(repository.span),
+            hint=f"write {PLACE} where the time stands in it, or `distro:NAME`",
+        )
+    if PLACE in repository.address:
+        raise KiwiliteError(
+            f"the address {repository.path} has a place for a time, and there is none",
+            where=str(repository.span),
+            hint='say which: `<source snapshot="20260101T000000Z">`',
+        )
 
 
 def source_date_epoch() -> int | None:

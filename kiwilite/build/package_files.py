@@ -3,6 +3,8 @@
     packages/debian/SHA256.deb    shared by all builds
     packages/work/…               on their way there, and being used; held by locks
     packages/downloading          one build downloads at a time; others find what it got
+    packages/in-use               held shared from the check of files until they are linked;
+                                  whoever removes files of `debian` has to hold it alone
 
 A file gets its name when its content has the digest, in one rename, and has its digest
 checked each time before it is used: a half-written or damaged one is downloaded again.
@@ -60,13 +62,16 @@ def repository(job: Job, packages: Sequence[PackageFile]) -> Iterator[Path]:
 
     Raises PackageGone, PackageChanged, NotInCache, SourceUnreachable.
     """
-    kept = fetched(job, packages)
     with _workplace(job) as folder:
+        with (job.cache / "in-use").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            kept = fetched(job, packages)
+            for package in packages:
+                # A link: whoever tidies up the cache later does not take it away.
+                file_in(folder, package).hardlink_to(kept[package.sha256])
         rows = []
         for package in packages:
-            name = f"{package.sha256}.deb"
-            # A link: whoever tidies up the cache meanwhile does not take it away.
-            (folder / name).hardlink_to(kept[package.sha256])
+            name = file_in(folder, package).name
             rows.append(
                 f"{control_of(job, folder / name).strip()}\nFilename: ./{name}\n"
                 f"Size: {package.size}\nSHA256: {package.sha256}\n"
@@ -75,12 +80,17 @@ def repository(job: Job, packages: Sequence[PackageFile]) -> Iterator[Path]:
         yield folder
 
 
+def file_in(folder: Path, package: PackageFile) -> Path:
+    """The file of a package in a folder of such."""
+    return folder / f"{package.sha256}.deb"
+
+
 def fetched(job: Job, packages: Sequence[PackageFile]) -> Mapping[str, Path]:
     """The file of each package by digest, downloaded where the cache lacks it.
 
     Raises as `repository`.
     """
-    paths = {p.sha256: job.cache / FOLDER / f"{p.sha256}.deb" for p in packages}
+    paths = {p.sha256: file_in(job.cache / FOLDER, p) for p in packages}
     (job.cache / FOLDER).mkdir(exist_ok=True)
     if any(not _sound(job, paths[p.sha256], p) for p in packages):
         with (job.cache / "downloading").open("w") as lock:

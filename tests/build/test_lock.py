@@ -317,6 +317,23 @@ def test_a_further_package_is_selected_from_the_state_the_others_are_from(tmp_pa
         assert found.locked() == {"apt": "2", "tool": "2", "other": "2"}
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ('path="http://x.invalid/d" snapshot="20260101T000000Z"', "has no place for the time"),
+        ('path="http://x.invalid/{snapshot}/d"', "has a place for a time, and there is none"),
+    ],
+)
+def test_a_time_without_a_place_and_a_place_without_a_time_are_refused(
+    tmp_path: Path, source: str, words: str
+) -> None:
+    found = toys(tmp_path, f"<source {source}/>", tmp_path / "unused")
+    said = system(found.appliance, "lock")
+    assert said.status == 1
+    assert words in said.complaint()
+    assert "appliance.kiwi:" in said.complaint()
+
+
 def test_a_snapshot_is_used_and_its_time_is_in_the_lock(tmp_path: Path) -> None:
     past, now = (tmp_path / f"web/{name}/debian" for name in ("20260101T000000Z", "now"))
     fill(now, ("apt_2", "tool_2", "toy_2"))

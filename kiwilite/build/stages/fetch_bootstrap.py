@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from kiwilite.build.job import Job
-from kiwilite.build.package_files import fetched
+from kiwilite.build.package_files import file_in, repository
 from kiwilite.plan.tree_steps import FetchBootstrap
 
 PAYLOAD = "var/lib/bootstrap"
 
 
 def run(step: FetchBootstrap, job: Job) -> None:
-    """Put the archive into the result. Raises what `package_files.fetched` does."""
+    """Put the archive into the result. Raises what `package_files.repository` does."""
     package = step.package
-    file = fetched(job, [package])[package.sha256]
-    job.run(["dpkg-deb", "-x", file, job.scratch / "payload"])
+    with repository(job, [package]) as folder:
+        job.run(["dpkg-deb", "-x", file_in(folder, package), job.scratch / "payload"])
     for archive in (job.scratch / "payload" / PAYLOAD).glob(f"{package.name}.*.tar.*"):
         archive.rename(job.out / archive.name)
