@@ -31,8 +31,8 @@ from kiwilite.inspect.difference import (
 )
 from kiwilite.inspect.source import CHUNK, scratch_folder
 from kiwilite.inspect.tools import streamed
-from kiwilite.ondisk import squashfs
-from kiwilite.ondisk.squashfs import BadSquashfs
+from kiwilite.ondisk.squashfs import superblock as squashfs
+from kiwilite.ondisk.squashfs.superblock import BadSquashfs
 
 _MARK: Final = b"# START OF DATA"
 _WORDS: Final = re.compile(r"((?:[^\\ ]|\\.)+)")

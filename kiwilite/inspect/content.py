@@ -10,8 +10,9 @@ from uuid import UUID
 from kiwilite.errors import KiwiliteError
 from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
-from kiwilite.ondisk import ext4, fat, gpt, squashfs, verity, xfs
+from kiwilite.ondisk import ext4, fat, gpt, verity, xfs
 from kiwilite.ondisk.sparse import any_set
+from kiwilite.ondisk.squashfs import superblock as squashfs
 
 MARK: Final = b"KIWILITE PROVISION "
 MARK_LINE: Final = 512

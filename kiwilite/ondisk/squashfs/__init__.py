@@ -11,7 +11,3 @@ contents, `packing` finds what is there twice and puts small files together into
 
 Source: Documentation/filesystems/squashfs.rst of Linux, and its fs/squashfs/squashfs_fs.h.
 """
-
-from kiwilite.ondisk.squashfs.superblock import SIZE as SIZE
-from kiwilite.ondisk.squashfs.superblock import BadSquashfs as BadSquashfs
-from kiwilite.ondisk.squashfs.superblock import SquashfsSuperblock as SquashfsSuperblock

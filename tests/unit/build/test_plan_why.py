@@ -78,7 +78,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 def test_before_the_first_build_all_was_never_built(say: Say) -> None:
     lines = say().splitlines()
-    assert [line.split()[0] for line in lines][:3] == ["bootstrap", "packages", "customise"]
+    assert [line.split()[0] for line in lines][:3] == ["resolve-packages", "bootstrap", "packages"]
     assert all("never built" in line for line in lines)
 
 

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import pytest
 
-from kiwilite.ondisk import ext4, squashfs
+from kiwilite.ondisk import ext4
+from kiwilite.ondisk.squashfs import superblock as squashfs
 
 NAME = UUID("01234567-89ab-4def-8123-456789abcdef")
 
