@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -32,6 +32,9 @@ from kiwilite.errors import KiwiliteError, SourceUnreachable, StageFailed
 from kiwilite.plan.selection import PackageFile
 
 FOLDER = "debian"
+WORK = "work"
+LOCKS = ("downloading", "work.lock")
+"""Files of the cache that stay."""
 
 _APT_HELPER = "/usr/lib/apt/apt-helper"
 _OPTIONS = ("-oAPT::Sandbox::User=root", "-oAcquire::Retries=2", "-oAcquire::http::Timeout=30")
@@ -100,10 +103,17 @@ def fetched(job: Job, packages: Sequence[PackageFile]) -> Mapping[str, Path]:
     return paths
 
 
+def use(cache: Path, packages: Iterable[PackageFile]) -> None:
+    """Let the files of `packages` that are there count as used now."""
+    for package in packages:
+        with contextlib.suppress(OSError):
+            os.utime(file_in(cache / FOLDER, package))
+
+
 @contextlib.contextmanager
 def _workplace(job: Job) -> Iterator[Path]:
     """A folder in the cache, where links to its files can be; those of dead builds go."""
-    work = job.cache / "work"
+    work = job.cache / WORK
     work.mkdir(exist_ok=True)
     with contextlib.ExitStack() as held:
         with (job.cache / "work.lock").open("w") as entry:

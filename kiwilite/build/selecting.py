@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kiwilite.build import bootstrap_archive, lock_file
+from kiwilite.build import bootstrap_archive, lock_file, package_files
 from kiwilite.build.bootstrap_archive import Prebuilt
 from kiwilite.build.executor import Site, Watcher, execute, with_keys
 from kiwilite.build.host import ToolDigests
@@ -71,8 +71,15 @@ def choose(appliance: Appliance, site: Site, watcher: Watcher, *, refresh: bool)
     """The packages of the lock beside the description, else of the last selection, else anew.
 
     Raises what is wrong with the lock, UsageError for `refresh` where there is one, and
-    whatever apt complains about.
+    whatever apt complains about. The cache keeps what was chosen as long as builds choose it.
     """
+    chosen = _choose(appliance, site, watcher, refresh=refresh)
+    selection = chosen.selection
+    package_files.use(site.store.packages, (*selection.bootstrap, *selection.image))
+    return chosen
+
+
+def _choose(appliance: Appliance, site: Site, watcher: Watcher, *, refresh: bool) -> Chosen:
     locked = lock_file.locked_for(appliance)
     if locked is None:
         return resolve(appliance, site, watcher, pin=pin_of(appliance, site, renew=refresh))

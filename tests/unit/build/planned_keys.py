@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kiwilite.build import bootstrap_archive, image, manifest, selecting
+from kiwilite.build import bootstrap_archive, image, lock_file, manifest, selecting
 from kiwilite.build.beside import digest, read
+from kiwilite.build.digest import digest_file
 from kiwilite.build.executor import Keyed, Site, with_keys
+from kiwilite.build.kinds import KINDS
 from kiwilite.build.store import Store
 from kiwilite.description.load import load
 from kiwilite.description.model import Appliance
 from kiwilite.plan.compile import package_list_node
+from kiwilite.plan.lock import Locked, LockedArchive, LockedTool, question, selection_name
 from kiwilite.plan.nodes import Node, Plan
 from kiwilite.plan.references import plain, sources_of
-from kiwilite.plan.selection import PackageFile, Place, package_data
+from kiwilite.plan.selection import PackageFile, Place, Selection, package_data
 from kiwilite.plan.tree_steps import ResolvePackages
 
 MIRRORS = {
@@ -52,7 +55,8 @@ def planned(
     """What a build of the description in `folder` begins with. Raises KiwiliteError."""
     appliance, _ = load(folder, profiles, arch="x86_64")
     site = Site(store_beside(folder), mirrors)
-    select(appliance, site)
+    if not lock_file.lock_path(appliance).exists():
+        select(appliance, site)
     plan, keyed = image.planned(appliance, site, Nobody(), refresh=False, tell=print)
     return appliance, plan, keyed
 
@@ -84,6 +88,27 @@ def select(appliance: Appliance, site: Site) -> None:
         (made / "out/packages.json").write_text(json.dumps(answer))
         manifest.write(made)
         site.store.keep(made, key, {})
+
+
+def lock(folder: Path, change: Callable[[Selection], Selection] = lambda chosen: chosen) -> None:
+    """Lock what `planned` installs without profiles, with a `change`. Tools are called as digests.
+
+    Raises KiwiliteError.
+    """
+    appliance, _ = load(folder, (), arch="x86_64")
+    site = Site(store_beside(folder), MIRRORS)
+    select(appliance, site)
+    chosen = selecting.known(appliance, site)
+    assert chosen is not None
+    wanted, path = appliance.packages.bootstrap_package, chosen.archive_path
+    locked = Locked(
+        question=question(appliance),
+        repositories=(),
+        archive=LockedArchive(wanted.name, digest_file(path), None) if wanted and path else None,
+        selection=change(chosen.selection),
+        tools=tuple(LockedTool(n, "1", n) for n in {t for k in KINDS.values() for t in k.tools}),
+    )
+    lock_file.put(lock_file.lock_path(appliance), selection_name(appliance), locked, site)
 
 
 def _row(name: str, version: str) -> dict[str, Any]:
