@@ -273,14 +273,14 @@ def test_tools_that_are_not_the_lock_s_are_named_and_no_hindrance(local: Toys) -
     local.lock()
     path = local.appliance.folder / "appliance.lock"
     text, count = re.subn(
-        r'("name": "mksquashfs", "version": )"[^"]*", "sha256": "\w+"',
+        r'("name": "mmdebstrap", "version": )"[^"]*", "sha256": "\w+"',
         r'\1"0.1", "sha256": "0"',
         path.read_text(),
     )
     assert count == 1
     path.write_text(text)
     said = local.appliance.build()
-    assert re.search(r"warning: .*mksquashfs \([\d.]+ here, 0.1 in the lock\)", said.err)
+    assert re.search(r"warning: .*mmdebstrap \([\d.]+ here, 0.1 in the lock\)", said.err)
     assert "step bootstrap" in said.complaint()  # toys make no system
 
 
