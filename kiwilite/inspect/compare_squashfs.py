@@ -31,8 +31,8 @@ from kiwilite.inspect.difference import (
 )
 from kiwilite.inspect.source import CHUNK, scratch_folder
 from kiwilite.inspect.tools import streamed
-from kiwilite.ondisk.squashfs import superblock as squashfs
-from kiwilite.ondisk.squashfs.superblock import BadSquashfs
+from kiwilite.ondisk.squashfs import superblock
+from kiwilite.ondisk.squashfs.superblock import BadSquashfs, SquashfsSuperblock
 
 _MARK: Final = b"# START OF DATA"
 _WORDS: Final = re.compile(r"((?:[^\\ ]|\\.)+)")
@@ -80,7 +80,7 @@ def explain(pair: Pair, used: tuple[int, int]) -> Iterator[Difference]:
 def _superblock(pair: Pair, found: bool) -> Iterator[Difference]:
     """What is left where every file is the same."""
     first = pair.scan.runs[0][0]
-    if first < squashfs.SIZE and _time(pair.one) != _time(pair.other):
+    if first < superblock.SIZE and _time(pair.one) != _time(pair.other):
         what = f"time of making {_time(pair.one)} and {_time(pair.other)}"
         yield pair.difference(what, 8, "superblock")
     elif not found:
@@ -89,7 +89,7 @@ def _superblock(pair: Pair, found: bool) -> Iterator[Difference]:
 
 
 def _time(side: Side) -> int:
-    return squashfs.SquashfsSuperblock.unpack(side.read(0, squashfs.SIZE)).made_at
+    return SquashfsSuperblock.unpack(side.read(0, superblock.SIZE)).made_at
 
 
 class _Copy(NamedTuple):

@@ -12,7 +12,7 @@ from kiwilite.inspect.source import Disk
 from kiwilite.inspect.table import Partition
 from kiwilite.ondisk import ext4, fat, gpt, verity, xfs
 from kiwilite.ondisk.sparse import any_set
-from kiwilite.ondisk.squashfs import superblock as squashfs
+from kiwilite.ondisk.squashfs.superblock import SquashfsSuperblock
 
 MARK: Final = b"KIWILITE PROVISION "
 MARK_LINE: Final = 512
@@ -32,7 +32,7 @@ class FatVolume:
 class Squashfs:
     """A squashfs; what lies behind it in the partition is told by the policy."""
 
-    superblock: squashfs.SquashfsSuperblock
+    superblock: SquashfsSuperblock
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ _MAGICS: Final[tuple[tuple[Callable[[bytes], bool], Callable[[bytes], Content]],
     (_is_marked, lambda head: Mark(read_mark(head))),
     (
         lambda head: head[:4] == b"hsqs",
-        lambda head: Squashfs(squashfs.SquashfsSuperblock.unpack(head)),
+        lambda head: Squashfs(SquashfsSuperblock.unpack(head)),
     ),
     (lambda head: head[:4] == b"XFSB", lambda head: Xfs(xfs.XfsSuperblock.unpack(head))),
     (

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from tiny_appliance import Appliance, make
@@ -92,7 +93,8 @@ def test_after_a_build_nothing_would_run(tiny: Appliance) -> None:
 
 
 def test_a_new_command_line_makes_uki_esp_and_disk_and_leaves_the_root(tiny: Appliance) -> None:
-    line = tiny.change("console=ttyS0", "console=ttyS0 quiet")
+    word = f"never-built-{uuid4()}"
+    line = tiny.change("console=ttyS0", f"console=ttyS0 {word}")
     before = roothash(tiny)
     reasons = why(tiny)
     assert list(reasons) == ["uki", "esp", "layout", "disk"]
@@ -101,7 +103,7 @@ def test_a_new_command_line_makes_uki_esp_and_disk_and_leaves_the_root(tiny: App
             "cause": "parameter",
             "what": "type@kernelcmdline",
             "before": "console=ttyS0",
-            "now": "console=ttyS0 quiet",
+            "now": f"console=ttyS0 {word}",
             "where": f"{tiny.file}:{line}",
         }
     ]

@@ -47,10 +47,10 @@ def main(argv: Sequence[str]) -> None:
         socket.sethostname(wanted.hostname)
     if wanted.processors is not None:
         os.sched_setaffinity(0, wanted.processors)
-    if wanted.umask is not None:
-        os.umask(wanted.umask)
     if wanted.user is not None:
         become(wanted.user, wanted.visible)
+    if wanted.umask is not None:  # not before: it would bar what is uncovered for the user
+        os.umask(wanted.umask)
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGTERM)  # becoming somebody else undoes it
     os.environ.update(wanted.variables)
     os.execv(sys.executable, [sys.executable, *argv[1:]])

@@ -66,20 +66,20 @@ def test_a_host_name_for_this_process_only() -> None:
 @AS_ROOT
 def test_another_user_reaches_what_is_named_through_closed_folders(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
-    (closed / "named").mkdir(parents=True)
-    for path in (closed / "named/file", closed / "secret"):
+    (closed / "way/named").mkdir(parents=True)
+    for path in (closed / "way/named/file", closed / "secret"):
         path.write_text("x")
         path.chmod(0o644)
     closed.chmod(0o700)
     nobody = pwd.getpwnam("nobody")
     # tmp_path itself lies in a folder of ours.
-    visible = (*ways_to_python(), str(closed / "named"))
-    found = probed(
-        Circumstances(user="nobody", visible=visible), closed / "named/file", closed / "secret"
-    )
+    visible = (*ways_to_python(), str(closed / "way/named"))
+    stranger = Circumstances(user="nobody", visible=visible, umask=0o077)
+    found = probed(stranger, closed / "way/named/file", closed / "secret")
     assert found["uid"] == nobody.pw_uid
     assert 0 not in found["groups"]
-    assert found["readable"] == [str(closed / "named/file")]
+    assert found["umask"] == 0o077
+    assert found["readable"] == [str(closed / "way/named/file")]
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
 
 

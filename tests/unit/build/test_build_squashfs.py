@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 
 from kiwilite.build.job import Job
-from kiwilite.build.stages import squashfs
+from kiwilite.build.stages import squashfs, tool_squashfs
 from kiwilite.build.store import Store
-from kiwilite.plan.image_steps import Squashfs
+from kiwilite.ondisk.squashfs.superblock import SquashfsSuperblock
+from kiwilite.plan.image_steps import Squashfs, ToolSquashfs
 from kiwilite.plan.references import Output
 
 EPOCH = 1_700_000_000
@@ -29,25 +31,28 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
-def made(tmp_path: Path, name: str, step: Squashfs, earlier: tuple[Path, ...] = ()) -> Path:
+def made(
+    tmp_path: Path, name: str, step: Squashfs | ToolSquashfs, earlier: tuple[Path, ...] = ()
+) -> Path:
     """The result folder of the step."""
     base = tmp_path / name
     for folder in ("out", "scratch"):
         (base / folder).mkdir(parents=True)
-    squashfs.run(
-        step,
-        Job(
-            title=name,
-            out=base / "out",
-            scratch=base / "scratch",
-            log=base / "log",
-            outputs={"customise": tmp_path / "customise"},
-            sources={},
-            cache=tmp_path,
-            mirrors={},
-            earlier=earlier,
-        ),
+    job = Job(
+        title=name,
+        out=base / "out",
+        scratch=base / "scratch",
+        log=base / "log",
+        outputs={"customise": tmp_path / "customise"},
+        sources={},
+        cache=tmp_path,
+        mirrors={},
+        earlier=earlier,
     )
+    if isinstance(step, ToolSquashfs):
+        tool_squashfs.run(step, job)
+    else:
+        squashfs.run(step, job)
     return base / "out"
 
 
@@ -100,6 +105,20 @@ def test_a_subfolder_s_own_mount_points_are_told_from_its_root(tree: Path, tmp_p
     os.utime(tree / "usr/0/home", (EPOCH, EPOCH))
     other = made(tmp_path, "other", step(folder="/usr/0"))
     assert (image / "image").read_bytes() == (other / "image").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("mksquashfs") is None, reason="mksquashfs is not installed")
+@pytest.mark.parametrize("compression", ["gzip", "xz", "lz4", "lzo"])
+def test_other_compressors_are_those_of_mksquashfs(
+    tree: Path, tmp_path: Path, compression: str
+) -> None:
+    level = 3 if compression == "gzip" else None
+    wish = ToolSquashfs(Output("customise"), "/", ("/home",), compression, level, EPOCH)
+    image = made(tmp_path, "tool", wish) / "image"
+    found = SquashfsSuperblock.unpack(image.read_bytes())
+    ours = SquashfsSuperblock.unpack((made(tmp_path, "ours", step()) / "image").read_bytes())
+    assert (found.compressor, found.made_at) == (compression, EPOCH)
+    assert found.inodes == ours.inodes - 2  # what is below /home
 
 
 def test_the_newest_results_come_first(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kiwilite.ondisk.squashfs.packing import cut, pack
@@ -19,6 +19,7 @@ def weights(count: int) -> list[bytes]:
     return [hashlib.sha256(b"%d" % n).digest() for n in range(count)]
 
 
+@settings(deadline=None)
 @given(SIZES)
 def test_runs_hold_everything_once_and_never_too_much(sizes: list[int]) -> None:
     runs = list(cut(sizes, weights(len(sizes)), MOST))

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from kiwilite.ondisk import ext4
-from kiwilite.ondisk.squashfs import superblock as squashfs
+from kiwilite.ondisk.squashfs.superblock import BadSquashfs, SquashfsSuperblock
 
 NAME = UUID("01234567-89ab-4def-8123-456789abcdef")
 
@@ -36,7 +36,7 @@ def test_squashfs_as_mksquashfs_writes_it(tmp_path: Path, compressor: str) -> No
     command = ["mksquashfs", str(folder), str(path), "-comp", compressor, "-noappend"]
     subprocess.run([*command, "-b", "65536", "-no-progress"], check=True, capture_output=True)
     raw = path.read_bytes()
-    found = squashfs.SquashfsSuperblock.unpack(raw)
+    found = SquashfsSuperblock.unpack(raw)
     assert (found.compressor, found.block_size, found.inodes) == (compressor, 65536, 6)
     assert -(-found.bytes_used // 4096) * 4096 == len(raw)
 
@@ -45,5 +45,5 @@ def test_anything_else_is_refused() -> None:
     for raw in (b"", bytes(2048), b"hsqs" + bytes(92)):
         with pytest.raises(ext4.BadExt4):
             ext4.Ext4Superblock.unpack(raw)
-        with pytest.raises(squashfs.BadSquashfs):
-            squashfs.SquashfsSuperblock.unpack(raw)
+        with pytest.raises(BadSquashfs):
+            SquashfsSuperblock.unpack(raw)
