@@ -83,7 +83,7 @@ def test_what_a_host_lacks_is_left_out_with_the_reason(host: Host, lost: set[Con
     assert all(reason is None or len(reason) > 20 for reason in reasons.values())
 
 
-@pytest.mark.parametrize("condition", set(Condition))
+@pytest.mark.parametrize("condition", Condition)
 def test_an_environment_changes_where_a_condition_is_about_it(condition: Condition) -> None:
     base = {"HOME": "/home/somebody", "XDG_CACHE_HOME": "/home/somebody/.cache", "PATH": "/bin"}
     about_it = {
