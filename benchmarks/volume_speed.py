@@ -185,7 +185,7 @@ def full_rows(
     if least is not None:
         beside = side_by_side(one)
         rows += [
-            Row(f"full, {name}, CPU of two against one", both.cpu / alone.cpu, "times"),
+            Row(f"full, {name}, CPU of two against one", both.cpu / alone.cpu, "times", 1.25),
             Row(f"full, {name}, the same of two volumes at once", beside / alone.cpu, "times"),
             Row(f"full, {name}, divided against at once", both.cpu / beside, "times", DIVIDED),
         ]

@@ -16,6 +16,7 @@ the key, and an IV could come back with a key it was used with.
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def write_volume(
         )
         write(0, header)
         _write_integrity(geometry, journal, write)
-        _encrypt_all(payload, extents, plain.fileno(), write)
+        _encrypt_all(payload, extents, plain.fileno(), _in_turn(target.fileno()))
 
 
 def written_zones(filesystem: int, size: int) -> tuple[Extent, ...]:
@@ -184,6 +185,24 @@ def _encrypt_all(payload: Payload, extents: Sequence[Extent], plain: int, write:
         encrypt(payload, row, read, write, os.urandom)
 
     run_all(encrypt_row, by_area(payload, extents))
+
+
+def _in_turn(descriptor: int) -> Callable[[int, Buffer], None]:
+    """A writer for processes that share the file.
+
+    The kernel writes for one of them at a time and has the others spin; for this lock they
+    sleep. It belongs to the process, so it goes with one that is killed.
+    """
+    write = _writer(descriptor)
+
+    def write_alone(offset: int, data: Buffer) -> None:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX)
+        try:
+            write(offset, data)
+        finally:
+            fcntl.lockf(descriptor, fcntl.LOCK_UN)
+
+    return write_alone
 
 
 def _writer(descriptor: int) -> Callable[[int, Buffer], None]:
