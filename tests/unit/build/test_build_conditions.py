@@ -21,7 +21,7 @@ HOST = Host(
     epoch=1000,
     given_epoch=None,
 )
-OWN = Path("/work/own")
+OWN = Path("/elsewhere/own")
 
 
 def test_there_are_twenty_and_no_two_are_the_same() -> None:
@@ -104,4 +104,6 @@ def test_the_same_epoch_is_given_or_not() -> None:
 
 def test_another_home_is_not_undone_by_the_caches_of_this_one() -> None:
     base = {"HOME": "/home/somebody", "XDG_CACHE_HOME": "/home/somebody/.cache"}
-    assert variables(frozenset({Condition.HOME}), HOST, base, OWN) == {"HOME": "/work/own/home"}
+    assert variables(frozenset({Condition.HOME}), HOST, base, OWN) == {
+        "HOME": "/elsewhere/own/home"
+    }
