@@ -10,8 +10,8 @@ Every row runs the build's own step in a process of its own, on a file system in
 - two processors against one: how much more CPU the same work takes when it is divided, and
   how many of the two were at work on average, which needs a machine that is idle otherwise.
   Processors share caches and memory, so two volumes made at once by processes that have
-  nothing to do with each other take more CPU than twice one, too: what that machine gives
-  is measured beside it, and dividing the work has to be near to it;
+  nothing to do with each other may take more CPU than twice one: that is measured beside
+  it, and dividing the work has to be near to it;
 - the room the image takes, and the CPU a sparse volume costs;
 - memory: the most each process had resident, added up, which counts what processes share
   as often as there are processes. Pages of the file in memory are not in it.
