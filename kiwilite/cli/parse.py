@@ -15,7 +15,8 @@ def parse(usage: str, arguments: Sequence[str]) -> dict[str, Any]:
     try:
         found: dict[str, Any] = dict(docopt(usage, list(arguments)))
     except DocoptExit as error:
-        first = str(error).strip().splitlines()
-        said = first[0] if first and not first[0].startswith("Usage") else "these words do not fit"
+        said = next(iter(str(error).strip().splitlines()), "Usage")
+        if said.startswith(("Usage", "Warning")):  # not for people: docopt's own objects are in it
+            said = f"these words do not fit together: {' '.join(arguments)}"
         raise UsageError(said, hint="add --help to see what fits") from error
     return found
