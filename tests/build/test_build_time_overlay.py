@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,13 +110,14 @@ def test_another_keyslot_leaves_everything_but_the_volume_and_the_disk(
     built: Built, tmp_path: Path
 ) -> None:
     tiny = encrypted(tmp_path, built.tiny.store)
-    (tiny.folder / "recovery.key").write_bytes(b"another key")
+    another = uuid.uuid4().bytes  # new for a store that outlives the run, too
+    (tiny.folder / "recovery.key").write_bytes(another)
     said = tiny.build()
     assert said.status == 0
     done = re.findall(r"^ +[\d.]+ s  (\S+)", said.err, re.MULTILINE)
     assert done == ["overlay-luks", "disk"]
     volume = cut_out(disk_of(tiny), "p.lxroot", tmp_path / "volume")
-    assert opens(volume, b"another key")
+    assert opens(volume, another)
     assert not opens(volume, RECOVERY)
 
 
