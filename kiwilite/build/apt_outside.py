@@ -5,16 +5,19 @@ Nothing of the host's installed packages counts. For questions; `apt` installs.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kiwilite.build.apt import pins
+from kiwilite.build import package_lists
 from kiwilite.build.job import Job
+from kiwilite.build.mirrors import DISTRO, is_local
 from kiwilite.build.sources import source_line, unreachable
-from kiwilite.build.stages.bootstrap import keyrings
-from kiwilite.errors import StageFailed
+from kiwilite.errors import SourceUnreachable, StageFailed
 from kiwilite.plan.tree_steps import AptSource
+
+KEYRING_FOLDER = Path("/usr/share/keyrings")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,11 @@ class Outside:
         """The dpkg status file."""
         return self.folder / "status"
 
+    @property
+    def lists(self) -> Path:
+        """The folder of package lists."""
+        return self.folder / "lists"
+
     def run(self, tool: str, *words: str) -> str:
         """Run apt-get or apt-cache; returns what it printed."""
         return self.job.run([tool, *_options(self), *words])
@@ -39,38 +47,96 @@ class Outside:
         (self.folder / "etc/preferences").write_text(pins(sources))
 
 
-def updated(job: Job, sources: Sequence[AptSource], architecture: str) -> Outside:
-    """apt with the lists of `sources` and nothing installed. Raises SourceUnreachable."""
-    outside = Outside(job, job.scratch / "apt", architecture)
-    for folder in ("lists/partial", "archives/partial", "etc/preferences.d", "trusted"):
-        (outside.folder / folder).mkdir(parents=True)
-    for number, key in enumerate(keyrings(tuple(sources), job)):
-        (outside.folder / f"trusted/{number}{key.suffix}").symlink_to(key)
-    lines = [source_line(job, s) for s in sources if not s.image_only]
-    (outside.folder / "etc/sources.list").write_text("".join(f"{line}\n" for line in lines))
-    outside.status.touch()
+def outside(job: Job, sources: Sequence[AptSource], architecture: str, pin: str) -> Outside:
+    """apt with the lists of `sources` and nothing installed.
+
+    Those of repositories elsewhere are fetched once for each `pin`. Raises
+    SourceUnreachable, also where they are not there and there is no network.
+    """
+    apt = Outside(job, job.scratch / "apt", architecture)
+    for folder in ("lists/partial", "archives/partial", "etc/preferences.d", "keys"):
+        (apt.folder / folder).mkdir(parents=True)
+    apt.status.touch()
+    used = [s for s in sources if not s.image_only]
+    remote = [s for s in used if is_local(s.uri) is None]
+    if remote and not package_lists.take(job, remote, pin, apt.lists):
+        if job.network == "offline":
+            raise SourceUnreachable(
+                f"without a network there are no package lists of {remote[0].uri}",
+                hint="build once without --offline, or with an appliance.lock",
+            )
+        _update(apt, remote)
+        package_lists.keep(job, remote, pin, apt.lists)
+    local = [s for s in used if is_local(s.uri) is not None]
+    if local:
+        _update(apt, local)
+    _write_sources(apt, used)
+    return apt
+
+
+def _update(apt: Outside, sources: Sequence[AptSource]) -> None:
+    """Add the lists of `sources`."""
+    _write_sources(apt, sources)
     try:
-        outside.run("apt-get", "update", "--error-on=any")
+        apt.run("apt-get", "-oAPT::Get::List-Cleanup=0", "update", "--error-on=any")
     except StageFailed as error:
         raise unreachable(error) from error
-    return outside
 
 
-def _options(outside: Outside) -> list[str]:
-    folder = outside.folder
+def _write_sources(apt: Outside, sources: Sequence[AptSource]) -> None:
+    lines = [source_line(apt.job, s, _keys(apt, s)) for s in sources]
+    (apt.folder / "etc/sources.list").write_text("".join(f"{line}\n" for line in lines))
+
+
+def _keys(apt: Outside, source: AptSource) -> list[str]:
+    """Links to the keys that may sign `source`, with names that apt can read.
+
+    They are the description's; for a distribution, and where it has none, also the archive
+    keyrings of this host.
+    """
+    keys = [apt.job.source(key) for key in source.signed_by]
+    if not keys or source.uri.startswith(DISTRO):
+        keys += sorted(KEYRING_FOLDER.glob("*-archive-keyring.*"))
+    links = []
+    for key in keys:
+        link = apt.folder / "keys" / f"{hashlib.sha256(str(key).encode()).hexdigest()}{key.suffix}"
+        if not link.is_symlink():
+            link.symlink_to(key)
+        links.append(str(link))
+    return links
+
+
+def pins(sources: Sequence[AptSource]) -> str:
+    """The sources' priorities as apt's preferences; empty where none has one."""
+    return "\n".join(
+        f"Package: *\nPin: release n={source.suite}\nPin-Priority: {source.priority}\n"
+        for source in sources
+        if not source.image_only and source.priority is not None
+    )
+
+
+def _options(apt: Outside) -> list[str]:
+    folder = apt.folder
     pairs = {
-        "APT::Architecture": outside.architecture,
-        "APT::Architectures": outside.architecture,
+        "APT::Architecture": apt.architecture,
+        "APT::Architectures": apt.architecture,
         "APT::Sandbox::User": "root",
         "APT::Install-Recommends": "false",
         "APT::Install-Suggests": "false",
-        "Dir::State::lists": folder / "lists",
+        "Acquire::Retries": "2",
+        "Acquire::http::Timeout": "30",
+        "Dir::State::lists": apt.lists,
         "Dir::State::extended_states": folder / "extended_states",
-        "Dir::State::status": outside.status,
+        "Dir::State::status": apt.status,
         "Dir::Cache": folder,
         "Dir::Cache::archives": folder / "archives",
         "Dir::Etc": folder / "etc",
-        "Dir::Etc::trustedparts": folder / "trusted",
+        "Dir::Etc::trustedparts": "/dev/null",
+        "Dir::Etc::trusted": "/dev/null",
+        # A host may have apt keep less, and each question then costs seconds.
+        "Dir::Cache::pkgcache": "pkgcache.bin",
+        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+        "Acquire::GzipIndexes": "false",
         "Acquire::Languages": "none",
     }
     return [f"-o{name}={value}" for name, value in pairs.items()]

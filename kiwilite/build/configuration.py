@@ -4,6 +4,8 @@ store: /srv/kiwilite
 mirrors:
   debian: http://…
   debian-security: http://…
+snapshots:
+  debian: http://…/{snapshot}/
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError
 
-KEYS = ("store", "mirrors")
+KEYS = ("store", "mirrors", "snapshots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Configuration:
 
     store: Path | None = None
     mirrors: Mapping[str, str] = field(default_factory=dict)
+    snapshots: Mapping[str, str] = field(default_factory=dict)
 
 
 def search_path() -> tuple[Path, ...]:
@@ -58,10 +62,21 @@ def _checked(data: Any, path: Path) -> Configuration:
             close = difflib.get_close_matches(str(key), KEYS, 1)
             hint = f"did you mean {close[0]}?" if close else f"known are: {', '.join(KEYS)}"
             raise KiwiliteError(f"unknown setting {key}", where=str(path), hint=hint)
-    mirrors = data.get("mirrors") or {}
-    if not isinstance(mirrors, dict) or not all(isinstance(u, str) for u in mirrors.values()):
-        raise KiwiliteError("mirrors: maps distribution names to URLs", where=str(path))
+    mirrors, snapshots = (_addresses(data, key, path) for key in ("mirrors", "snapshots"))
+    for name, address in snapshots.items():
+        if PLACE not in address:
+            raise KiwiliteError(
+                f"snapshots: {name}: the address has no {PLACE}, where the time stands",
+                where=str(path),
+            )
     store = data.get("store")
     if store is not None and not isinstance(store, str):
         raise KiwiliteError("store: is a folder's path", where=str(path))
-    return Configuration(Path(store).expanduser() if store else None, mirrors)
+    return Configuration(Path(store).expanduser() if store else None, mirrors, snapshots)
+
+
+def _addresses(data: dict[Any, Any], key: str, path: Path) -> dict[str, str]:
+    found = data.get(key) or {}
+    if not isinstance(found, dict) or not all(isinstance(u, str) for u in found.values()):
+        raise KiwiliteError(f"{key}: maps distribution names to URLs", where=str(path))
+    return found

@@ -27,8 +27,6 @@ HOSTNAME = "localhost"
 """What scripts see on every build host: names of hosts have got into images."""
 
 HOST_DIRECTORIES = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/opt")
-HOST_NAME = "localhost"
-"""What scripts find out about the name of the build host."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -46,6 +44,7 @@ def main(argv: list[str]) -> int:
                 | sc.CLONE_NEWPID
                 | sc.CLONE_NEWIPC
                 | sc.CLONE_NEWUTS
+                | (sc.CLONE_NEWNET if spec["network"] == "offline" else 0)
             )
             # Between here and `_become_root` we have the namespace's powers and still the
             # caller's identity: paths below the caller's private folders open now.
@@ -55,6 +54,8 @@ def main(argv: list[str]) -> int:
             if gate.readline() != b"mapped\n":
                 return 125
             _become_root()
+            if spec["network"] == "offline":
+                sc.loopback_up()
             # A fork is needed for the new PID namespace to take effect; mounting /proc
             # belongs to the process that lives in it.
             pid = os.fork()
@@ -122,7 +123,6 @@ def _build_view(binds: list[dict[str, Any]], sources: dict[str, int]) -> None:
     (view / "proc").mkdir()
     mount_proc(str(view / "proc"), fallback=sources["/proc"])
     sc.pivot_into(VIEW)
-    sc.set_host_name(HOST_NAME)
     for fd in sources.values():
         os.close(fd)
 

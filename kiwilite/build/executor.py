@@ -24,6 +24,7 @@ from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.keys import Ingredients, ingredients_of, kind_of
 from kiwilite.build.manifest import Depth
+from kiwilite.build.network import Network
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.uses import Uses
@@ -65,6 +66,8 @@ class Site:
     store: Store
     mirrors: Mapping[str, str]
     extra_binds: tuple[Bind, ...] = ()
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    network: Network = "online"
     uses: Uses = field(default_factory=Uses)
     """The entries that this run holds."""
 
@@ -257,7 +260,9 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             binds += [Bind(str(site.store.entries))] if job.earlier else []
             binds += site.extra_binds
             environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
-            status = run_inside(command, binds=binds, environment=environment, log=log).status
+            status = run_inside(
+                command, binds=binds, environment=environment, log=log, network=site.network
+            ).status
         else:
             environment = {
                 **BASE_ENVIRONMENT,
@@ -291,6 +296,8 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         cache=site.store.packages,
         mirrors=site.mirrors,
         earlier=site.store.newest_with(reuses) if reuses else (),
+        snapshots=site.snapshots,
+        network=site.network,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -11,23 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kiwilite.build import bootstrap_archive
+from kiwilite.build import bootstrap_archive, locking, selecting
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
-from kiwilite.build.host import ToolDigests
-from kiwilite.build.local_state import state_of
-from kiwilite.build.mirrors import host_mirrors, is_local, resolve
+from kiwilite.build.lock_file import lock_path
+from kiwilite.build.mirrors import DISTRO, address_of, host_mirrors, is_local
+from kiwilite.build.network import Network
 from kiwilite.build.places import placed
 from kiwilite.build.publish import is_up_to_date, publish, remember
 from kiwilite.build.record import last_build, records_of, remember_build
 from kiwilite.build.sandbox import Bind
+from kiwilite.build.selecting import choose
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
 from kiwilite.build.why import Reason, why
-from kiwilite.description.model import Appliance
+from kiwilite.description.model import Appliance, Repository
+from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Plan
+from kiwilite.plan.selection import Packages, Unselected, moment_of
 from kiwilite.plan.trees import apt_sources
 
 
@@ -41,26 +43,47 @@ class Result:
     geometry: Mapping[str, Any]
     """Of the disk that was published; empty where nothing had to be done."""
     changed: bool
-    packages_age: float
-    """Seconds since the packages were selected."""
+    packages_age: float | None
+    """Seconds since the packages were selected; None where a lock says which they are."""
 
 
-def site_for(appliance: Appliance, configuration: Configuration) -> Site:
+def site_for(
+    appliance: Appliance, configuration: Configuration, network: Network = "online"
+) -> Site:
     """Store and mirrors of this host. Raises where a `distro:` source has no mirror."""
     store = Store((configuration.store or default_store()).absolute())
     store.create()
     mirrors = host_mirrors(configuration.mirrors)
     sources = apt_sources(appliance)
     for repository in appliance.repositories:
-        folder = is_local(repository.path)
+        folder = is_local(repository.address)
         if folder is not None and not folder.is_dir():
             raise KiwiliteError(f"there is no folder {folder}", where=str(repository.span))
+        _check_snapshot(repository)
         try:
-            resolve(repository.path, mirrors)
+            address_of(repository.address, repository.snapshot, mirrors, configuration.snapshots)
         except KiwiliteError as error:
             error.where = str(repository.span)
             raise
-    return Site(store, mirrors, tuple(Bind(str(f)) for f in local_folders(sources)))
+    binds = tuple(Bind(str(f)) for f in local_folders(sources))
+    return Site(store, mirrors, binds, configuration.snapshots, network)
+
+
+def _check_snapshot(repository: Repository) -> None:
+    """Raise KiwiliteError where a time has no place in the address, or the place no time."""
+    somewhere = PLACE in repository.path or repository.path.startswith(DISTRO)
+    if repository.snapshot and not somewhere:
+        raise KiwiliteError(
+            f"the address {repository.path} has no place for the time of snapshot=",
+            where=str(repository.span),
+            hint=f"write {PLACE} where the time stands in it, or `distro:NAME`",
+        )
+    if PLACE in repository.address:
+        raise KiwiliteError(
+            f"the address {repository.path} has a place for a time, and there is none",
+            where=str(repository.span),
+            hint='say which: `<source snapshot="20260101T000000Z">`',
+        )
 
 
 def source_date_epoch() -> int | None:
@@ -73,23 +96,6 @@ def source_date_epoch() -> int | None:
     return int(text)
 
 
-def pin_of(appliance: Appliance, site: Site, *, renew: bool) -> str:
-    """What stands for the state of the repositories; a new one with `renew`.
-
-    Another mirror may have another state, and so has another pin. Of a folder of this host
-    the state itself is part of the pin. Where the description stands is not.
-    """
-    sources = apt_sources(appliance)
-    rows = [
-        [s.uri, resolve(s.uri, site.mirrors), s.suite, s.components, s.architectures]
-        for s in sources
-    ]
-    subject = json.dumps(rows)
-    name, _ = site.store.pin(hashlib.sha256(subject.encode()).hexdigest()[:32], renew=renew)
-    tools = ToolDigests(site.store.tools)
-    return "-".join([name, *(state_of(f, tools)[:16] for f in local_folders(sources))])
-
-
 def planned(
     appliance: Appliance,
     site: Site,
@@ -98,12 +104,45 @@ def planned(
     refresh: bool,
     tell: Callable[[str], None],
 ) -> tuple[Plan, Keyed]:
-    """The plan with all keys. Finds (or makes) the bootstrap archive the plan starts from."""
+    """The plan with all keys, and that of the step that selected its packages, if one did.
+
+    Selects packages where no lock and no earlier build has, and finds (or makes) the
+    bootstrap archive the plan starts from.
+    """
     epoch = source_date_epoch()
-    pin = pin_of(appliance, site, renew=refresh)
-    archive = bootstrap_archive.locate(appliance, site, watcher, epoch=epoch, pin=pin, tell=tell)
-    plan = compile(appliance, bootstrap_archive=archive, epoch=epoch, pin=pin, mirrors=site.mirrors)
-    return plan, with_keys(plan.nodes, site.store)
+    chosen = choose(appliance, site, watcher, refresh=refresh)
+    wanted = appliance.packages.bootstrap_package
+    archive = chosen.archive_path
+    if wanted is not None and archive is None:
+        packages = chosen.selection
+        archive = bootstrap_archive.made(appliance, site, epoch=epoch, packages=packages)
+        if archive is None:
+            archive = bootstrap_archive.make(
+                appliance, site, watcher, epoch=epoch, packages=packages
+            )
+            tell(
+                f"bootstrap archive {wanted.name}: found nowhere, made from the description's own "
+                "list"
+            )
+    plan = compile(
+        appliance,
+        bootstrap_archive=archive,
+        epoch=epoch,
+        packages=chosen.selection,
+        mirrors=site.mirrors,
+    )
+    if chosen.locked is not None and (warning := locking.other_tools(plan, chosen.locked, site)):
+        tell(warning)
+    return plan, with_keys((*chosen.steps, *plan.nodes), site.store)
+
+
+def bootstrap(appliance: Appliance, site: Site, watcher: Watcher, *, refresh: bool) -> Path:
+    """Make the bootstrap archive from the description's own packages. Raises as `build` does."""
+    with placed(appliance, site):
+        packages = selecting.without_archive(appliance, site, watcher, refresh=refresh)
+        return bootstrap_archive.make(
+            appliance, site, watcher, epoch=source_date_epoch(), packages=packages
+        )
 
 
 def wanted_nodes(plan: Plan) -> tuple[str, ...]:
@@ -124,7 +163,7 @@ def build(
     """Build what is missing and put the results into `target`, each file atomically."""
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is there, and it is not a folder")
-    with placed(appliance, site.mirrors):
+    with placed(appliance, site):
         plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
         sources = _published(plan, keyed, site.store)
         names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
@@ -136,19 +175,24 @@ def build(
         publish(plan, {k: path for k, (_, path) in sources.items()}, names, target)
         remember(target, identity, [*names.values()], site.store)
     remember_build(keyed, appliance, site.store)
-    selected = (site.store.entries / keyed.keys["packages"] / "about.json").stat().st_mtime
     return Result(
         target=target,
         files={kind: target / name for kind, name in names.items()},
         geometry=_geometry(keyed.output(site.store, plan.disk)) if changed else {},
         changed=changed,
-        packages_age=time.time() - selected,
+        packages_age=_age(appliance, site),
     )
 
 
 def _geometry(disk: Path) -> Mapping[str, Any]:
     found: dict[str, Any] = json.loads((disk / "geometry.json").read_text())
     return found
+
+
+def _age(appliance: Appliance, site: Site) -> float | None:
+    if lock_path(appliance).exists():
+        return None
+    return time.time() - moment_of(selecting.pin_of(appliance, site, renew=False))
 
 
 def _published(plan: Plan, keyed: Keyed, store: Store) -> dict[str, tuple[str, Path]]:
@@ -186,12 +230,26 @@ def changed_since(
 
 
 def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
-    """The plan with all keys, without making anything.
+    """The plan with all keys, as `planned` has it, without making anything.
 
-    Where the bootstrap archive is not there yet, the tree is shown as made from packages.
+    Where the bootstrap archive is not there yet, the tree is shown as made from packages;
+    where none are selected yet, the selection is its first step.
     """
     epoch = source_date_epoch()
-    pin = pin_of(appliance, site, renew=False)
-    archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
-    plan = compile(appliance, bootstrap_archive=archive, epoch=epoch, pin=pin, mirrors=site.mirrors)
-    return plan, with_keys(plan.nodes, site.store)
+    chosen = selecting.known(appliance, site)
+    archive = chosen.archive_path if chosen else None
+    packages: Packages
+    if chosen is None:
+        packages = Unselected(selecting.pin_of(appliance, site, renew=False))
+    else:
+        packages = chosen.selection
+        if appliance.packages.bootstrap_package is not None and archive is None:
+            archive = bootstrap_archive.made(appliance, site, epoch=epoch, packages=packages)
+    plan = compile(
+        appliance,
+        bootstrap_archive=archive,
+        epoch=epoch,
+        packages=packages,
+        mirrors=site.mirrors,
+    )
+    return plan, with_keys((*(chosen.steps if chosen else ()), *plan.nodes), site.store)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kiwilite.build import package_files, package_lists
 from kiwilite.build.store import DAMAGED, Store
 
 State = Literal["fine", "damaged", "old"]
@@ -30,6 +32,17 @@ class Entry:
     """Seconds since 1970."""
     used: float
     """When a build last had it in its plan; seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A package file, or a folder with the lists of repositories as they were at one time."""
+
+    path: Path
+    bytes: int
+    """On the disk."""
+    used: float
+    """When a build last had use for it; seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +74,45 @@ def take_stock(store: Store) -> Inventory:
     """What is in `store` now; where there is none, nothing."""
     found = (_entry(store, path.name) for path in _children(store.entries))
     entries = sorted((e for e in found if e), key=lambda entry: entry.used, reverse=True)
+    packages = list(downloads(store))
     return Inventory(
         tuple(entries),
-        _amount(list(package_files(store))),
+        Amount(len(packages), sum(download.bytes for download in packages)),
         _amount(_children(store.bootstrap)),
         _amount(_children(store.work)),
     )
 
 
-def package_files(store: Store) -> Iterator[Path]:
-    """Downloaded packages and indices, without the lock of the folder."""
-    lock = store.packages / "downloading"
-    return (path for path in _below(store.packages) if path != lock)
+def downloads(store: Store) -> Iterator[Download]:
+    """All that was downloaded, without locks and what running builds make of it."""
+    lists = store.packages / package_lists.FOLDER
+    apart = (store.packages / package_files.WORK, lists)
+    locks = [store.packages / name for name in package_files.LOCKS]
+    for path in _below(store.packages):
+        if path not in locks and not any(path.is_relative_to(folder) for folder in apart):
+            with contextlib.suppress(OSError):  # removed since it was listed
+                yield Download(path, disk_usage(path), _last_read(path))
+    pins = _pins(store)
+    for folder in (f for of_some in _children(lists) for f in _children(of_some) if f.is_dir()):
+        with contextlib.suppress(OSError):
+            used = max(folder.stat().st_mtime, pins.get(folder.name, 0))
+            yield Download(folder, disk_usage(folder), used)
+
+
+def _last_read(path: Path) -> float:
+    """A package's own time may be the repository's; the status changed when it came."""
+    status = path.lstat()
+    return max(status.st_atime, status.st_ctime)
+
+
+def _pins(store: Store) -> dict[str, float]:
+    """When each time that packages were selected at was last asked for."""
+    rows: dict[str, float] = {}
+    for path in _children(store.root / "pins"):
+        with contextlib.suppress(OSError):
+            time = path.read_text().strip()
+            rows[time] = max(rows.get(time, 0), path.stat().st_mtime)
+    return rows
 
 
 def _entry(store: Store, key: str) -> Entry | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kiwilite.build import syscalls as sc
+from kiwilite.build.network import Network
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.plan.references import Output, Source
 
@@ -32,9 +33,10 @@ class Job:
     """Results to read, files of the description to read, and the folder to fill.
 
     `cache` is a folder shared by all builds for downloads; `mirrors` maps distribution
-    names to URLs as this host has them. `earlier` are folders of earlier results that may
-    spare work, the newest first; they are not part of the key, so the result must be the
-    same without them, and any of them may be damaged or gone.
+    names to URLs as this host has them, `snapshots` does for those that keep the past.
+    `earlier` are folders of earlier results that may spare work, the newest first; they are
+    not part of the key, so the result must be the same without them, and any of them may be
+    damaged or gone.
     """
 
     title: str
@@ -46,6 +48,8 @@ class Job:
     cache: Path
     mirrors: Mapping[str, str]
     earlier: tuple[Path, ...] = ()
+    snapshots: Mapping[str, str] = field(default_factory=dict)
+    network: Network = "online"
 
     def read(self, output: Output) -> Path:
         """Folder of another step's result."""

@@ -10,7 +10,8 @@ files of the host they read. Nothing else can change a result, so nothing else i
 - the caller's environment, locale, time zone and umask, host name and processors: steps have
   `BASE_ENVIRONMENT`, `inside` sets the umask, `enter` the name, and tools that work
   with several processors give the same bytes with any number;
-- where a package came from: the pin stands for the state of the repositories.
+- where a package came from, and what downloaded it: it is known by its digest. In the step
+  that selects packages, the pin stands for the state of the repositories.
 
 The kernel's release is the one thing of the host that a script can see and no key has.
 """

@@ -54,16 +54,17 @@ KINDS: Mapping[type[s.Step], Kind] = {
         _stage("bootstrap"),
         "namespace",
         ("mmdebstrap", "perl", "apt-get", "dpkg", "dpkg-deb", "tar"),
-        host_files=(KEYRINGS, *APT_CONFIGURATION),
+        host_files=APT_CONFIGURATION,
     ),
     s.UnpackBootstrap: Kind(_stage("unpack_bootstrap"), "namespace", ("tar", "zstd")),
     s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("cp", "tar", "zstd")),
-    s.FetchBootstrap: Kind(
-        _stage("fetch_bootstrap"),
+    s.FindBootstrap: Kind(
+        _stage("find_bootstrap"),
         "namespace",
         ("apt-get", "apt-cache", "dpkg-deb"),
         host_files=(KEYRINGS, *APT_CONFIGURATION),
     ),
+    s.FetchBootstrap: Kind(_stage("fetch_bootstrap"), "namespace", ("dpkg-deb",)),
     s.ResolvePackages: Kind(
         _stage("resolve_packages"),
         "namespace",

@@ -1,7 +1,8 @@
 """Which mirror this host uses for a distribution: `distro:debian` and what it stands for.
 
 In this order: `mirrors:` of the runtime configuration, what the host's own apt is set
-up with, and the mirror that mmdebstrap takes when nobody names one.
+up with, and the mirror that mmdebstrap takes when nobody names one. For a snapshot it is
+`snapshots:` of the runtime configuration, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from kiwilite.description.snapshot import PLACE, at_time
 from kiwilite.errors import KiwiliteError
 
 DISTRO = "distro:"
@@ -27,6 +29,26 @@ def resolve(uri: str, mirrors: Mapping[str, str]) -> str:
             hint=f"name one in kiwilite.yml:\n    mirrors:\n      {name}: URL",
         )
     return mirrors[name]
+
+
+def address_of(
+    uri: str, snapshot: str | None, mirrors: Mapping[str, str], snapshots: Mapping[str, str]
+) -> str:
+    """Where this host gets `uri`, as it was at the time `snapshot` if there is one.
+
+    `snapshots` has addresses with `{snapshot}` by distribution. Raises KiwiliteError for a
+    distribution that this host has no mirror, or no snapshot mirror, for.
+    """
+    if snapshot is None or not uri.startswith(DISTRO):
+        return resolve(uri, mirrors)
+    name = uri.removeprefix(DISTRO)
+    if name not in snapshots:
+        raise KiwiliteError(
+            f"this host has no snapshot mirror for {uri}",
+            hint=f"name one in kiwilite.yml:\n    snapshots:\n      {name}: "
+            f"URL with {PLACE} where the time stands",
+        )
+    return at_time(snapshots[name], snapshot)
 
 
 def is_local(uri: str) -> Path | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
-from kiwilite.build import bootstrap_archive, image
-from kiwilite.build.executor import Site, Watcher, execute, with_keys
-from kiwilite.build.mirrors import resolve
+from kiwilite.build import selecting
+from kiwilite.build.executor import Site, Watcher
+from kiwilite.build.mirrors import address_of
 from kiwilite.build.places import placed
 from kiwilite.description.model import Appliance
 from kiwilite.errors import KiwiliteError
-from kiwilite.plan.compile import package_list_node
+from kiwilite.plan.nodes import DEBIAN_ARCHITECTURE
+from kiwilite.plan.selection import Archived, PackageFile
 
 APT = "apt"
 APT_TYPES = ("apt-deb", "deb-dir")
@@ -36,30 +36,41 @@ class Resolved:
 def package_list(appliance: Appliance, site: Site, watcher: Watcher) -> tuple[Resolved, ...]:
     """The packages that a build would install, sorted by name.
 
-    The state of the repositories is the one that builds have, until `--refresh`. Raises
+    They are those of the lock, if there is one, else the state of the repositories is the one
+    that builds have, until `--refresh`. Raises
     KiwiliteError with the line of a package or repository that cannot be had.
     """
     _check(appliance)
-    pin = image.pin_of(appliance, site, renew=False)
-    epoch = image.source_date_epoch()
-    archive = bootstrap_archive.known(appliance, site, epoch=epoch, pin=pin)
-    node = package_list_node(appliance, bootstrap_archive=archive, pin=pin)
-    with placed(appliance, site.mirrors):
-        keyed = with_keys([node], site.store)
-        execute(keyed, [node.name], site, watcher, read=[node.name])
-    rows = json.loads((keyed.output(site.store, node.name) / "packages.json").read_text())
+    with placed(appliance, site):
+        chosen = selecting.choose(appliance, site, watcher, refresh=False)
     listed = {p.name for p in (*appliance.packages.bootstrap, *appliance.packages.image)}
-    return tuple(
-        Resolved(
-            name=row["name"],
-            version=row["version"],
-            architecture=row["architecture"],
-            installed_bytes=row["installed_bytes"],
-            source=_source(row, site) if row["source"] else str(archive or ""),
-            listed=row["name"] in listed,
+    found: dict[str, Resolved] = {}
+    selection = chosen.selection
+    # What is installed later takes the place of what was there.
+    packages: tuple[PackageFile | Archived, ...]
+    packages = (*selection.archived, *selection.bootstrap, *selection.image)
+    for p in packages:
+        found[p.name] = Resolved(
+            name=p.name,
+            version=p.version,
+            architecture=p.architecture,
+            installed_bytes=p.installed_bytes,
+            source=_list(p, appliance, site)
+            if isinstance(p, PackageFile)
+            else str(chosen.archive_path or ""),
+            listed=p.name in listed,
         )
-        for row in rows
-    )
+    return tuple(row for _, row in sorted(found.items()))
+
+
+def _list(package: PackageFile, appliance: Appliance, site: Site) -> str:
+    """The folder of the package list that has the package."""
+    place = package.where
+    address = address_of(place.repository, place.snapshot, site.mirrors, site.snapshots)
+    if place.suite.endswith("/"):
+        return address.rstrip("/")
+    architecture = DEBIAN_ARCHITECTURE.get(appliance.arch, appliance.arch)
+    return f"{address.rstrip('/')}/dists/{place.suite}/binary-{architecture}"
 
 
 def _check(appliance: Appliance) -> None:
@@ -74,8 +85,3 @@ def _check(appliance: Appliance) -> None:
             raise KiwiliteError(
                 f"apt knows no repository of type {repository.type}", where=str(repository.span)
             )
-
-
-def _source(row: dict[str, str], site: Site) -> str:
-    uri = resolve(row["source"], site.mirrors).rstrip("/")
-    return f"{uri}/{row['list']}" if row["list"] else uri

@@ -59,7 +59,7 @@ def is_up_to_date(target: Path, identity: Mapping[str, str], store: Store) -> bo
         sums = before.get("sha256", {})
         if not sums or any(digest_file(target / name) != sum_ for name, sum_ in sums.items()):
             return False
-        _write(path, json.dumps({**before, "boot": _boot()}))
+        write_whole(path, json.dumps({**before, "boot": _boot()}))
     return True
 
 
@@ -75,7 +75,7 @@ def remember(target: Path, identity: Mapping[str, str], names: Sequence[str], st
         },
         "boot": _boot(),
     }
-    _write(_record(target, store), json.dumps(record))
+    write_whole(_record(target, store), json.dumps(record))
 
 
 def _boot() -> str:
@@ -117,8 +117,8 @@ def publish(
     finally:
         for path in scratch.values():
             path.unlink(missing_ok=True)
-    _write(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
-    _write(target / RESULT, json.dumps(_summary(plan, names, digests), indent=1) + "\n")
+    write_whole(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
+    write_whole(target / RESULT, json.dumps(_summary(plan, names, digests), indent=1) + "\n")
     for name in stale:
         (target / name).unlink(missing_ok=True)
 
@@ -147,7 +147,8 @@ def _sweep(target: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Give `path` a new text in one rename. Raises OSError."""
     scratch = _scratch(path)
     try:
         scratch.write_text(text)

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Literal
 
 from kiwilite.build.children import attended
+from kiwilite.build.network import Network
 from kiwilite.errors import HostError
 
 Access = Literal["read-only", "read-write"]
@@ -141,12 +142,14 @@ def run_inside(
     binds: Sequence[Bind],
     environment: Mapping[str, str],
     log: IO[bytes] | int,
+    network: Network = "online",
 ) -> Finished:
     """Run `command` as root of a fresh user, mount, PID, IPC and UTS namespace.
 
-    The network stays the host's: code that may not have it is started from inside in a
-    network namespace of its own. Raises HostError when the host does not allow the
-    namespace; a failing command is not an error here.
+    Online the network stays the host's: code that may not have it is started from inside in
+    a network namespace of its own. Offline there is nothing but a loopback device. Raises
+    HostError when the host does not allow the namespace; a failing command is not an error
+    here.
     """
     uids, gids = id_maps()
     spec_read, spec_write = os.pipe()
@@ -156,6 +159,7 @@ def run_inside(
         "command": list(command),
         "binds": [asdict(b) for b in [*python_binds(), *binds]],
         "environment": dict(environment),
+        "network": network,
     }
     fds = (spec_read, go_read, up_write)
     child = subprocess.Popen(

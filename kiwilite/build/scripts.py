@@ -49,6 +49,12 @@ def _runs_itself(script: Path) -> bool:
 
 def run_script(job: Job, tree: Path, name: str, source: Source, scripting: Scripting) -> None:
     """Run NAME.sh: directly where it is executable, else through bash. StageFailed if it fails."""
+    if scripting.network and job.network == "offline":
+        raise StageFailed(
+            "the script may use the network, and this build has none",
+            where=str(source.path),
+            hint="build without --offline, or without script_network",
+        )
     script = job.source(source)
     inside = f"/run/kiwilite/{name}.sh"
     shell = "/bin/bash" if (tree / "bin/bash").exists() else "/bin/sh"

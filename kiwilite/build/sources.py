@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kiwilite.build.digest import digest_file
 from kiwilite.build.job import Job
-from kiwilite.build.mirrors import is_local, resolve
+from kiwilite.build.mirrors import address_of, is_local
 from kiwilite.errors import SourceUnreachable, StageFailed
 from kiwilite.plan.tree_steps import AptSource
 
@@ -31,6 +31,8 @@ def source_line(job: Job, source: AptSource, keys: Sequence[str] = ()) -> str:
     """One `deb` line. Raises KiwiliteError for a distribution this host has no mirror for."""
     options = [f"signed-by={','.join(keys)}"] if keys else []
     options += ["trusted=yes"] if source.trusted else []
+    if source.snapshot:
+        options.append("check-valid-until=no")  # what is kept for good is old some day
     if source.architectures:
         options.append(f"arch={','.join(source.architectures)}")
     words = ["deb", *([f"[{' '.join(options)}]"] if options else [])]
@@ -40,7 +42,9 @@ def source_line(job: Job, source: AptSource, keys: Sequence[str] = ()) -> str:
 def apt_uri(job: Job, source: AptSource) -> str:
     """The address that apt is given. KiwiliteError as `source_line`."""
     folder = is_local(source.uri)
-    return resolve(source.uri, job.mirrors) if folder is None else f"file:{indexed(job, folder)}"
+    if folder is not None:
+        return f"file:{indexed(job, folder)}"
+    return address_of(source.uri, source.snapshot, job.mirrors, job.snapshots)
 
 
 def local_folders(sources: Sequence[AptSource]) -> tuple[Path, ...]:
@@ -52,12 +56,6 @@ def local_folders(sources: Sequence[AptSource]) -> tuple[Path, ...]:
 def has_index(folder: Path) -> bool:
     """Whether `folder` is a repository, and not a mere folder of packages."""
     return any(folder.glob("Packages*")) or (folder / "dists").is_dir()
-
-
-def local_binds(job: Job, sources: Sequence[AptSource]) -> dict[str, Path]:
-    """What has to be shown inside a tree so that apt finds local packages there."""
-    folders = [indexed(job, path) for path in local_folders(sources)]
-    return {str(path): path for path in folders}
 
 
 def indexed(job: Job, folder: Path) -> Path:

@@ -212,15 +212,20 @@ class Store:
                 if free:
                     remove_tree(folder)
 
-    def pin(self, subject: str, *, renew: bool) -> tuple[str, float]:
-        """The pin of a package selection and its time; a new one where there is none or `renew`."""
+    def pin(self, subject: str, *, renew: bool) -> str:
+        """The pin of a package selection; a new one where there is none or `renew`.
+
+        It is the time it was made at, in seconds since 1970. The file's own time is its last use.
+        """
         path = self.root / "pins" / subject
         if not renew:
             with contextlib.suppress(OSError):
-                return path.read_text().strip(), path.stat().st_mtime
-        now = time.time()
+                found = path.read_text().strip()
+                with contextlib.suppress(PermissionError):
+                    os.utime(path)
+                return found
         scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_text(f"{int(now)}")
+        scratch.write_text(f"{int(time.time())}")
         if renew:
             scratch.rename(path)
         else:
@@ -228,7 +233,7 @@ class Store:
             with contextlib.suppress(FileExistsError):
                 path.hardlink_to(scratch)
             scratch.unlink()
-        return path.read_text().strip(), path.stat().st_mtime
+        return path.read_text().strip()
 
 
 def _locked(stream: IO[str]) -> bool:

@@ -79,12 +79,6 @@ def prctl(option: int, value: int) -> None:
     _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), 0, 0, 0), "prctl")
 
 
-def set_host_name(name: str) -> None:
-    """Name of the machine in this UTS namespace."""
-    raw = name.encode()
-    _check(_libc.sethostname(raw, ctypes.c_size_t(len(raw))), f"hostname {name}")
-
-
 def make_read_only(target: str) -> None:
     """Remount a bind read-only; flags locked by the parent namespace are kept as they are."""
     kept = os.statvfs(target).f_flag & (MS_NOSUID | MS_NODEV | MS_NOEXEC)

@@ -9,15 +9,16 @@ it since it was chosen.
 from __future__ import annotations
 
 import contextlib
-import os
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kiwilite.build.inventory import Entry, Inventory, disk_usage, package_files, take_stock
+from kiwilite.build.inventory import Entry, Inventory, disk_usage, downloads, take_stock
+from kiwilite.build.package_files import WORK
 from kiwilite.build.publish import is_obsolete
-from kiwilite.build.store import ABOUT, DAMAGED, Store
+from kiwilite.build.store import ABOUT, DAMAGED, Store, remove_tree
 from kiwilite.build.uses import alone, shared
 from kiwilite.build.vetting import Damage, examine_inside, examine_outside
 
@@ -100,23 +101,32 @@ def _remove(store: Store, entry: Entry) -> bool:
 
 
 def _collect_packages(store: Store, oldest: float | None, most: int | None, freed: Freed) -> None:
-    """Remove packages nobody has read for long, unless a build may be about to install them."""
+    """Remove packages and lists nobody had use for, unless a build may be about to read them.
+
+    Each build makes those of its selection young, whatever it has to do, and so keeps what
+    the next one needs without a network.
+    """
     with alone(store.packages) as free:
         if not free:
             return
-        files = {path: path.lstat() for path in package_files(store)}
-        for path, status in sorted(files.items(), key=lambda f: _last_read(f[1])):
+        for left_over in (store.packages / WORK).glob("*"):
+            remove_tree(left_over)
+        for download in sorted(downloads(store), key=lambda d: d.used):
             over = most is not None and freed.left > most
-            if over or (oldest is not None and _last_read(status) < oldest):
+            if over or (oldest is not None and download.used < oldest):
                 with contextlib.suppress(PermissionError):  # in a folder of the namespace's
-                    path.unlink()
+                    _delete(download.path)
                     freed.packages += 1
-                    _count(freed, status.st_blocks * 512)
+                    _count(freed, download.bytes)
 
 
-def _last_read(status: os.stat_result) -> float:
-    """A package's own time is the repository's; the status changed when it came."""
-    return max(status.st_atime, status.st_ctime)
+def _delete(path: Path) -> None:
+    if not path.is_dir():
+        path.unlink()
+        return
+    # Some of the lists must not pass for all of them.
+    hidden = path.rename(path.with_name(f".{path.name}"))
+    shutil.rmtree(hidden)
 
 
 def _collect_left_over(store: Store, oldest: float, freed: Freed) -> None:

@@ -12,6 +12,7 @@ Cause = Literal[
     "no record",
     "never built",
     "parameter",
+    "package",
     "file",
     "step",
     "tool",
@@ -26,6 +27,10 @@ State = Literal["removed", "damaged"]
 
 NAMES = ("name", "id", "mapping", "partition", "mountpoint", "target", "uri")
 """Fields by which the items of a list are told apart, the first that all of them have."""
+
+
+PACKAGE = "PackageFile"
+"""Of what a lock or apt has selected the name and the version are said, and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,8 @@ def _value(field: str, what: str, item: str, before: Any, now: Any) -> Iterator[
     if before == now:
         return
     old, new = _named(before), _named(now)
+    if isinstance(before, list) and new and new[0] == "Output":
+        return  # what it will be the step says that makes it
     if old and new and old[0] == new[0] and isinstance(new[1], dict):
         yield from _fields(new[0], item, old[1], new[1])
     elif isinstance(before, list) and isinstance(now, list):
@@ -144,13 +151,23 @@ def _items(
         yield Reason("parameter", what, [*map(_shown, before)], [*map(_shown, now)], field, item)
         return
     for name in [*new, *(n for n in old if n not in new)]:
-        if name not in old or name not in new:
+        versions = _version(old.get(name)), _version(new.get(name))
+        if versions != (None, None):
+            if old.get(name) != new.get(name):
+                yield Reason("package", name, *versions)
+        elif name not in old or name not in new:
             gone, come = _shown(old.get(name)), _shown(new.get(name))
             yield Reason("parameter", what, gone, come, field, name)
         else:
             yield from _value(field, f"{what} {name}", name, old[name], new[name])
     if before != now and sorted(old) == sorted(new) and [*old] != [*new]:
         yield Reason("parameter", f"order of {what}", [*old], [*new], field, item)
+
+
+def _version(item: Any) -> str | None:
+    """Of a package that was selected; None of anything else."""
+    part = _named(item)
+    return str(part[1]["version"]) if part and part[0] == PACKAGE else None
 
 
 def _by_name(items: list[Any]) -> dict[str, Any] | None:

@@ -79,7 +79,14 @@ def _subject(appliance: Appliance, configuration: Configuration, found: dict[str
     if found["--type"]:
         options += ["--type", found["--type"]]
     file = appliance.file.absolute()
-    return Subject(file, file.parent, tuple(options), configuration.mirrors, site.store)
+    return Subject(
+        file=file,
+        folder=file.parent,
+        options=tuple(options),
+        mirrors=configuration.mirrors,
+        snapshots=configuration.snapshots,
+        store=site.store,
+    )
 
 
 def _user(name: str | None) -> str | None:

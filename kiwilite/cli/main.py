@@ -19,6 +19,7 @@ kiwilite compiles KIWI appliance descriptions into verified disk images.
 Usage:
   kiwilite system build --description PATH [--profile NAME]... [--target-dir D]
   kiwilite system plan --description PATH [--profile NAME]... [--format FORMAT]
+  kiwilite system lock --description PATH [--profile NAME]... [--update-lock]
   kiwilite system bootstrap --description PATH [--target-dir DIR]
   kiwilite description check|format|upgrade|show|diagram PATH [--format FORMAT]
   kiwilite description init NAME

@@ -23,8 +23,11 @@ def print_report(appliance: Appliance, result: Result, steps: Sequence[tuple[str
         print(f"nothing to do: {result.target} is up to date")
     else:
         _print_built(appliance, result, steps)
-    age = human_age(result.packages_age)
-    print(f"packages were selected {age} ago; --refresh selects anew")
+    if result.packages_age is None:
+        print("packages are those of appliance.lock; --update-lock selects anew")
+    else:
+        age = human_age(result.packages_age)
+        print(f"packages were selected {age} ago; --refresh selects anew")
 
 
 def _print_built(appliance: Appliance, result: Result, steps: Sequence[tuple[str, float]]) -> None:

@@ -1,4 +1,4 @@
-"""`kiwilite system`: build images, show what a build would do, make bootstrap archives."""
+"""`kiwilite system`: build images, show what a build would do, lock packages, make archives."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiwilite.build import bootstrap_archive, image
+from kiwilite.build import image, locking
 from kiwilite.build.configuration import Configuration, load
 from kiwilite.build.digest import digest_file
 from kiwilite.build.executor import Keyed, Site
+from kiwilite.build.network import Network
 from kiwilite.build.progress import Progress
 from kiwilite.cli.diagnostics import print_with_count
+from kiwilite.cli.lock_changes import changes_as_json, print_changes
 from kiwilite.cli.parse import parse
 from kiwilite.description.find import find
 from kiwilite.description.load import load as load_description
@@ -30,11 +32,14 @@ Build disk images from appliance descriptions.
 Usage:
   kiwilite system build --description=PATH [--profile=NAME]... [options]
   kiwilite system plan --description=PATH [--profile=NAME]... [--why] [options]
+  kiwilite system lock --description=PATH [--profile=NAME]... [options]
   kiwilite system bootstrap --description=PATH [--profile=NAME]... [options]
 
 Commands:
   build      Build the image. What is in the store already is not built again.
   plan       Show what a build would do: steps, partitions, device stack.
+  lock       Write which packages builds install, to the byte, into appliance.lock
+             beside the description. Builds then install exactly these.
   bootstrap  Make the bootstrap archive that `bootstrap_package=` names.
 
 Options:
@@ -46,7 +51,10 @@ Options:
   --target-dir=DIR    Where the results go; without it build/IMAGE-PROFILE.
   --type=IMAGE        The <type> to build, where the description has several.
   --refresh           Select packages anew instead of as the last build did.
-  --format=FORMAT     Of `plan`: text or json [default: text].
+  --update-lock       Of `build` and `lock`: select packages anew, renew the lock,
+                      and show what changed.
+  --offline           Use no network: packages come from the cache.
+  --format=FORMAT     Of `plan` and `lock`: text or json [default: text].
   --why               Of `plan`: for each step that would run, what changed since
                       the last build.
   --config=FILE       Runtime configuration; without it ./kiwilite.yml, then the
@@ -58,13 +66,34 @@ Options:
 def main(arguments: Sequence[str]) -> int:
     """Run `kiwilite system …`; returns the exit status."""
     found = parse(USAGE, arguments)
+    _check(found)
     appliance = _appliance(found)
     configuration = load(Path(found["--config"]) if found["--config"] else None)
     if found["plan"]:
         return _plan(appliance, configuration, found)
+    if found["lock"]:
+        return _lock(appliance, configuration, found)
     if found["bootstrap"]:
         return _bootstrap(appliance, configuration, found)
     return _build(appliance, configuration, found)
+
+
+def _check(found: dict[str, Any]) -> None:
+    """Raise UsageError for words that do not go together."""
+    if found["--format"] not in ("text", "json"):
+        raise UsageError(f"--format {found['--format']}: text or json")
+    if found["--update-lock"] and not (found["build"] or found["lock"]):
+        raise UsageError("--update-lock is for `system build` and `system lock`")
+    for name in ("--refresh", "--update-lock"):
+        if found["--offline"] and found[name]:
+            raise UsageError(f"{name} asks the repositories, and --offline forbids it")
+    if found["--refresh"] and found["lock"]:
+        raise UsageError("a lock is renewed by --update-lock, not by --refresh")
+
+
+def _site(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> Site:
+    network: Network = "offline" if found["--offline"] else "online"
+    return image.site_for(appliance, configuration, network)
 
 
 def _appliance(found: dict[str, Any]) -> Appliance:
@@ -86,16 +115,34 @@ def target_folder(appliance: Appliance, wanted: str | None) -> Path:
 def _build(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
     from kiwilite.cli.report import print_report
 
-    site = image.site_for(appliance, configuration)
+    site = _site(appliance, configuration, found)
     target = target_folder(appliance, found["--target-dir"])
     progress = Progress()
     try:
+        if found["--update-lock"]:
+            print_changes(locking.renew(appliance, site, progress))
         result = image.build(
             appliance, site, progress, target, refresh=found["--refresh"], tell=progress.tell
         )
     finally:
         progress.close()
     print_report(appliance, result, progress.steps)
+    return 0
+
+
+def _lock(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
+    site = _site(appliance, configuration, found)
+    progress = Progress()
+    try:
+        made = (locking.renew if found["--update-lock"] else locking.add)(appliance, site, progress)
+    finally:
+        progress.close()
+    if found["--format"] == "json":
+        print(changes_as_json(made))
+    elif made is None:
+        print("nothing to do: these profiles are locked; --update-lock selects packages anew")
+    else:
+        print_changes(made)
     return 0
 
 
@@ -106,13 +153,10 @@ def _bootstrap(appliance: Appliance, configuration: Configuration, found: dict[s
             "with these profiles the description names no bootstrap_package",
             hint="select the profile that does, such as --profile bootstrapped",
         )
-    site = image.site_for(appliance, configuration)
+    site = _site(appliance, configuration, found)
     progress = Progress()
     try:
-        pin = image.pin_of(appliance, site, renew=found["--refresh"])
-        archive = bootstrap_archive.make(
-            appliance, site, progress, epoch=image.source_date_epoch(), pin=pin
-        )
+        archive = image.bootstrap(appliance, site, progress, refresh=found["--refresh"])
     finally:
         progress.close()
     folder = Path(found["--target-dir"] or site.store.bootstrap)
@@ -129,9 +173,7 @@ def _plan(appliance: Appliance, configuration: Configuration, found: dict[str, A
     from kiwilite.cli.report import plan_data, print_plan
     from kiwilite.cli.why import text as reasons_as_text
 
-    if found["--format"] not in ("text", "json"):
-        raise UsageError(f"--format {found['--format']}: text or json")
-    site = image.site_for(appliance, configuration)
+    site = _site(appliance, configuration, found)
     plan, keyed = image.foreseen(appliance, site)
     to_run = image.up_front(keyed, plan, site.store)
     reasons = _reasons(appliance, keyed, to_run, site, found) if found["--why"] else None

@@ -118,7 +118,7 @@ def _words(one: Placed) -> str:
     if reason.cause == "parameter":
         where = f"  ({one.where})" if one.where else ""
         return f"{one.name}: {_change(reason)}{where}"
-    said = {"tool": _tool, "file": _file}.get(reason.cause, _change)
+    said = {"tool": _tool, "file": _file, "package": _package}.get(reason.cause, _change)
     return f"{reason.cause} {reason.what}: {said(reason)}"
 
 
@@ -126,6 +126,14 @@ def _tool(reason: Reason) -> str:
     if reason.before == reason.now:
         return f"the bytes of {reason.now} changed, or those of a library it loads"
     return _change(reason)
+
+
+def _package(reason: Reason) -> str:
+    if reason.before is None or reason.now is None:
+        return f"added {reason.now}" if reason.before is None else f"removed {reason.before}"
+    if reason.before == reason.now:
+        return f"other content of {reason.now}"
+    return f"{reason.before} → {reason.now}"
 
 
 def _file(reason: Reason) -> str:

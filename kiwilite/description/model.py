@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kiwilite.description.snapshot import at_time
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
@@ -234,7 +236,8 @@ class Repository:
     """`<repository>`: a place packages come from.
 
     `path` is `<source path=…>` as written: `distro:debian`, `http(s)://…`,
-    `file://…` or `dir:…`.
+    `file://…` or `dir:…`. `snapshot` is the time that takes the place of `{snapshot}` in it,
+    such as 20260101T000000Z.
     """
 
     type: str
@@ -251,6 +254,12 @@ class Repository:
     username: str | None
     password: str | None
     span: Span
+    snapshot: str | None = None
+
+    @property
+    def address(self) -> str:
+        """`path` with the time in its place."""
+        return at_time(self.path, self.snapshot) if self.snapshot else self.path
 
 
 @dataclass(frozen=True, slots=True)

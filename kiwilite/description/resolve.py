@@ -199,6 +199,7 @@ def _repository(node: Node, directory: Path) -> Repository:
         username=node.get("username"),
         password=node.attributes.get("password"),
         span=node.span,
+        snapshot=source.get("snapshot"),
     )
 
 

@@ -113,7 +113,7 @@ _BUILT = """
     repository repository@profiles repository@arch repository@alias repository@components
     repository@distribution repository@imageinclude repository@imageonly
     repository@repository_gpgcheck repository@priority
-    repository@architectures source source@path signing signing@key
+    repository@architectures source source@path source@snapshot signing signing@key
     packages packages@type packages@profiles packages@patternType packages@bootstrap_package
     packages@bootstrap_digest package package@name package@arch
     archive archive@name archive@target_dir

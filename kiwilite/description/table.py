@@ -34,6 +34,7 @@ STEPS: Final = frozenset(
         "layout",
         "overlay-luks",
         "packages",
+        "resolve-packages",
         "uki",
     )
 )

@@ -1,8 +1,9 @@
-"""A minimal Debian binary package, for a package that exists to satisfy a dependency.
+"""Debian binary packages: a minimal one is written, of any one the control file is read.
 
 An ar archive of three members: "debian-binary" with the text "2.0\\n", "control.tar"
-and "data.tar". Both tar members stay uncompressed (allowed since dpkg 1.17.6), so that
-the bytes do not depend on a compression library.
+and "data.tar". Both tar members of one that is written stay uncompressed (allowed since
+dpkg 1.17.6), so that the bytes do not depend on a compression library; those of others end
+in .gz, .xz or .zst.
 
 ar member header, 60 bytes: name 16, mtime 12, uid 6, gid 6, mode 8 (octal), size 10,
 all ASCII padded with blanks, then "`\\n"; data is padded with "\\n" to 2 bytes.
@@ -13,10 +14,12 @@ Sources: deb(5), deb-control(5), ar(5).
 from __future__ import annotations
 
 import io
+import lzma
 import re
 import tarfile
+import zlib
 from collections.abc import Mapping
-from typing import Final
+from typing import IO, Final
 
 from kiwilite.errors import KiwiliteError
 
@@ -25,8 +28,18 @@ _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _FIELD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 
+_MAGIC: Final = b"!<arch>\n"
+_HEADER_BYTES: Final = 60
+_MOST_CONTROL: Final = 16 << 20
+"""Bytes of a compressed control member; real ones have less than 1 MiB."""
+
+
 class BadDeb(KiwiliteError):
-    """The fields or files given do not make a valid package."""
+    """The fields or files given, or the bytes read, do not make a valid package."""
+
+
+class UnknownCompression(BadDeb):
+    """The control file is compressed in a way that Python's library does not read."""
 
 
 def write_deb(
@@ -44,7 +57,39 @@ def write_deb(
         ("control.tar", _tar({"control": text.encode()}, mtime)),
         ("data.tar", _tar(files or {}, mtime)),
     )
-    return b"!<arch>\n" + b"".join(_ar_member(name, data, mtime) for name, data in members)
+    return _MAGIC + b"".join(_ar_member(name, data, mtime) for name, data in members)
+
+
+def read_control(stream: IO[bytes]) -> str:
+    """The text of the control file of the package that `stream` begins with.
+
+    Raises BadDeb for what is no package, UnknownCompression for a member in .zst.
+    """
+    if stream.read(len(_MAGIC)) != _MAGIC:
+        raise BadDeb("this is no ar archive")
+    while header := stream.read(_HEADER_BYTES):
+        name = header[:16].decode(errors="replace").strip().rstrip("/")
+        size = header[48:58].strip()
+        if len(header) < _HEADER_BYTES or header[58:] != b"`\n" or not size.isdigit():
+            raise BadDeb("a member of the archive has a broken header")
+        if name.startswith("control.tar"):
+            if name.removeprefix("control.tar") not in ("", ".gz", ".xz"):
+                raise UnknownCompression(f"{name} is compressed otherwise")
+            return _control_text(stream.read(min(int(size), _MOST_CONTROL)))
+        stream.seek(int(size) + int(size) % 2, io.SEEK_CUR)
+    raise BadDeb("there is no control.tar in it")
+
+
+def _control_text(tar: bytes) -> str:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(tar), mode="r:*") as archive:
+            for member in archive:
+                file = archive.extractfile(member) if member.isfile() else None
+                if member.name.removeprefix("./") == "control" and file is not None:
+                    return file.read(_MOST_CONTROL).decode(errors="replace")
+    except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise BadDeb(f"control.tar cannot be read: {error}") from error
+    raise BadDeb("control.tar has no control file")
 
 
 def _check(control: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ from kiwilite.plan import steps as s
 from kiwilite.plan.disk import partitions
 from kiwilite.plan.image import image_nodes
 from kiwilite.plan.nodes import DEFAULT_EPOCH, DISK, Context, Node, Plan
+from kiwilite.plan.selection import Packages, Selection, Unselected
 from kiwilite.plan.trees import bootstrap_node, resolve_node, tree_nodes
 
 
@@ -18,17 +19,17 @@ def compile(
     *,
     bootstrap_archive: Path | None,
     epoch: int | None,
-    pin: str,
+    packages: Packages,
     mirrors: Mapping[str, str],
 ) -> Plan:
     """The plan for `appliance`.
 
     `bootstrap_archive` is the prebuilt archive to start from, if there is one; `epoch`
-    overrides the description's (SOURCE_DATE_EPOCH); `pin` names the state of the
-    repositories that packages are selected from. `mirrors` (distribution name to URL)
+    overrides the description's (SOURCE_DATE_EPOCH); `packages` are those to install, once
+    they are selected. `mirrors` (distribution name to URL)
     decides what the image's own source list says, and nothing else.
     """
-    context = Context(appliance, _epoch(appliance, epoch), pin, mirrors)
+    context = Context(appliance, _epoch(appliance, epoch), packages, mirrors)
     return Plan(
         image=appliance.name,
         version=appliance.preferences.version,
@@ -41,16 +42,19 @@ def compile(
     )
 
 
-def bootstrap_plan(appliance: Appliance, *, epoch: int | None, pin: str) -> tuple[Node, ...]:
+def bootstrap_plan(
+    appliance: Appliance, *, epoch: int | None, packages: Selection
+) -> tuple[Node, ...]:
     """The two steps that make a bootstrap archive from the description's own package list."""
-    context = Context(appliance, _epoch(appliance, epoch), pin, {})
+    context = Context(appliance, _epoch(appliance, epoch), packages, {})
     pack = s.PackBootstrap(s.Output("bootstrap"), context.epoch)
     return (bootstrap_node(context), Node("pack", "bootstrap archive", pack))
 
 
 def package_list_node(appliance: Appliance, *, bootstrap_archive: Path | None, pin: str) -> Node:
     """The step that tells which packages `compile`'s plan would install."""
-    return resolve_node(Context(appliance, _epoch(appliance, None), pin, {}), bootstrap_archive)
+    context = Context(appliance, _epoch(appliance, None), Unselected(pin), {})
+    return resolve_node(context, bootstrap_archive, pin)
 
 
 def _epoch(appliance: Appliance, override: int | None) -> int:

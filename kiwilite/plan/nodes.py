@@ -9,6 +9,7 @@ from kiwilite.description.defaults import SOURCE_DATE_EPOCH
 from kiwilite.description.model import Appliance, ImageType
 from kiwilite.plan import steps as s
 from kiwilite.plan.partitions import Partition
+from kiwilite.plan.selection import Packages
 
 DEFAULT_EPOCH = SOURCE_DATE_EPOCH
 """Clamps time stamps where the description and SOURCE_DATE_EPOCH say nothing."""
@@ -66,7 +67,7 @@ class Context:
 
     appliance: Appliance
     epoch: int
-    pin: str
+    chosen: Packages
     mirrors: Mapping[str, str]
 
     @property

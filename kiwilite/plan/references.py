@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 LINE = "where"
-"""Name of the fields that hold a line of the description, for messages."""
+"""Name of the fields that say where something comes from: a line of the description, for
+messages, or a place in a repository. What a thing is does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ def sources_of(step: object) -> tuple[Source, ...]:
 def plain(value: Any, names: Mapping[Any, str] | None = None) -> Any:
     """`value` as JSON data, for people without `names`, for keys with them.
 
-    `names` replaces outputs and sources by what identifies their content, and lines of the
-    description, which only messages show, are left out. Without it secrets are left out.
+    `names` replaces outputs and sources by what identifies their content, and what only says
+    where something comes from is left out. Without it secrets are left out.
     """
     if isinstance(value, Secret):
         return {"Secret": value.text if names is not None else "not shown"}

@@ -44,6 +44,7 @@ from kiwilite.plan.tree_steps import (
     Bootstrap,
     Customise,
     FetchBootstrap,
+    FindBootstrap,
     Packages,
     PackBootstrap,
     PlaceFile,
@@ -67,6 +68,7 @@ __all__ = [
     "Fec",
     "FetchBootstrap",
     "FileSystem",
+    "FindBootstrap",
     "HybridRow",
     "Layout",
     "LuksVolume",
@@ -97,6 +99,7 @@ Step = (
     Bootstrap
     | UnpackBootstrap
     | PackBootstrap
+    | FindBootstrap
     | FetchBootstrap
     | ResolvePackages
     | Packages

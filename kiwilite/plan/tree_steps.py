@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kiwilite.plan.references import Output, Secret, Source
+from kiwilite.plan.selection import PackageFile, PackageFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class AptSource:
 
     `uri` is as written in the description ("distro:debian" is resolved on the host when
     the step runs: which mirror a package came through does not change the package).
+    `snapshot` is the time that takes the place of `{snapshot}` in the address.
     """
 
     uri: str
@@ -23,18 +25,20 @@ class AptSource:
     trusted: bool = False
     priority: int | None = None
     image_only: bool = False
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """A minimal tree made from packages. Result: `tree/`."""
+    """A minimal tree made from packages. Result: `tree/`.
 
-    sources: tuple[AptSource, ...]
+    `packages` are asked for, `package_files` is all that comes with them.
+    """
+
     packages: tuple[str, ...]
+    package_files: PackageFiles
     architecture: str
     epoch: int
-    pin: str
-    """Stands for the state of the repositories that this selection was made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class PackBootstrap:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchBootstrap:
-    """KIWI's bootstrap package, from the repositories. Result: the archive it carries."""
+class FindBootstrap:
+    """KIWI's bootstrap package in the repositories. Result: `package.json`, where there is one."""
 
     name: str
     sources: tuple[AptSource, ...]
@@ -63,10 +67,18 @@ class FetchBootstrap:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchBootstrap:
+    """KIWI's bootstrap package. Result: the archive it carries."""
+
+    package: PackageFile
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvePackages:
     """The packages of an image, and none of them installed. Result: `packages.json`.
 
     With an `archive` its packages are there already, else those of `bootstrap` are selected.
+    `pin` stands for the state of the repositories that the selection is made from.
     """
 
     sources: tuple[AptSource, ...]
@@ -98,12 +110,14 @@ class PlaceFile:
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """All packages of the image on top of a minimal tree. Result: `tree/`, `packages`."""
+    """All packages of the image on top of a minimal tree. Result: `tree/`.
+
+    `packages` are asked for, `package_files` is all that comes with them.
+    """
 
     tree: Output
-    sources: tuple[AptSource, ...]
     packages: tuple[str, ...]
-    architecture: str
+    package_files: PackageFiles
     recommends: bool
     archives: tuple[UnpackArchive, ...]
     files: tuple[PlaceFile, ...]
@@ -111,7 +125,6 @@ class Packages:
     script_variables: tuple[tuple[str, str], ...]
     script_network: bool
     epoch: int
-    pin: str
 
 
 @dataclass(frozen=True, slots=True)

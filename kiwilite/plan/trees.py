@@ -8,18 +8,26 @@ from kiwilite.description.model import Appliance, Repository, User
 from kiwilite.plan import steps as s
 from kiwilite.plan.mounts import fstab, mount_points
 from kiwilite.plan.nodes import FACTORY_RESET, Context, Node, has_loader, uki_name
+from kiwilite.plan.selection import Selection, Unselected
 
 DISTRO = "distro:"
+RESOLVE = "resolve-packages"
+"""Name of the step that selects packages."""
 
 
 def tree_nodes(context: Context, archive: Path | None) -> tuple[Node, ...]:
-    """Minimal tree (from `archive`, if there is one), packages, customisation."""
+    """Minimal tree (from `archive`, if there is one), packages, customisation.
+
+    The selection comes first, as long as there is none.
+    """
     if archive is None:
         bootstrap = bootstrap_node(context)
     else:
         unpack = s.UnpackBootstrap(s.Source(archive))
         bootstrap = Node("bootstrap", "minimal tree from the bootstrap archive", unpack)
+    chosen = context.chosen
     return (
+        *((resolve_node(context, archive, chosen.pin),) if isinstance(chosen, Unselected) else ()),
         bootstrap,
         Node("packages", "packages", _packages(context)),
         Node("customise", "overlay tree, users, files, scripts", _customise(context)),
@@ -37,7 +45,7 @@ def _apt_source(appliance: Appliance, repository: Repository) -> s.AptSource:
         for key in repository.signing_keys
     )
     return s.AptSource(
-        uri=repository.path,
+        uri=repository.address,
         suite=repository.distribution or "./",
         components=repository.components,
         architectures=repository.architectures,
@@ -45,22 +53,23 @@ def _apt_source(appliance: Appliance, repository: Repository) -> s.AptSource:
         trusted=not repository.use_gpg,
         priority=repository.priority,
         image_only=repository.imageonly,
+        snapshot=repository.snapshot,
     )
 
 
 def bootstrap_node(context: Context) -> Node:
     appliance = context.appliance
+    chosen = context.chosen
     step = s.Bootstrap(
-        sources=apt_sources(appliance),
         packages=tuple(p.name for p in appliance.packages.bootstrap),
+        package_files=chosen.bootstrap if isinstance(chosen, Selection) else s.Output(RESOLVE),
         architecture=context.architecture,
         epoch=context.epoch,
-        pin=context.pin,
     )
     return Node("bootstrap", "minimal tree from packages", step)
 
 
-def resolve_node(context: Context, archive: Path | None) -> Node:
+def resolve_node(context: Context, archive: Path | None, pin: str) -> Node:
     """The step that tells which packages `tree_nodes` would install."""
     appliance = context.appliance
     step = s.ResolvePackages(
@@ -70,19 +79,19 @@ def resolve_node(context: Context, archive: Path | None) -> Node:
         packages=tuple(p.name for p in appliance.packages.image),
         recommends=appliance.packages.recommends,
         architecture=context.architecture,
-        pin=context.pin,
+        pin=pin,
     )
-    return Node("resolve-packages", "list of packages", step)
+    return Node(RESOLVE, "list of packages", step)
 
 
 def _packages(context: Context) -> s.Packages:
     appliance = context.appliance
     script = appliance.script("post_bootstrap")
+    chosen = context.chosen
     return s.Packages(
         tree=s.Output("bootstrap"),
-        sources=apt_sources(appliance),
         packages=tuple(p.name for p in appliance.packages.image),
-        architecture=context.architecture,
+        package_files=chosen.image if isinstance(chosen, Selection) else s.Output(RESOLVE),
         recommends=appliance.packages.recommends,
         archives=_archives(appliance, bootstrap=True),
         files=_files(appliance, bootstrap=True),
@@ -90,7 +99,6 @@ def _packages(context: Context) -> s.Packages:
         script_variables=appliance.bootstrap_variables,
         script_network=appliance.preferences.script_network,
         epoch=context.epoch,
-        pin=context.pin,
     )
 
 
@@ -167,10 +175,11 @@ def _image_sources(context: Context) -> tuple[str, ...]:
     for repository in context.appliance.repositories:
         if not (repository.imageinclude or repository.imageonly):
             continue
-        uri = repository.path
+        uri, past = repository.address, repository.snapshot is not None
         if uri.startswith(DISTRO):
-            uri = context.mirrors.get(uri.removeprefix(DISTRO), "")
+            uri, past = context.mirrors.get(uri.removeprefix(DISTRO), ""), False
         if uri.startswith(("http://", "https://")):
-            words = ["deb", uri, repository.distribution or "./", *repository.components]
+            options = ["[check-valid-until=no]"] if past else []
+            words = ["deb", *options, uri, repository.distribution or "./", *repository.components]
             rows.append(" ".join(words))
     return tuple(rows)

@@ -58,6 +58,8 @@ chosen profiles, and of several `<type>`s only the chosen one, is looked at.
 | an unknown profile in `profiles=` | the section is left out | an error |
 | several preferences | the first one in the file counts | an error where they differ |
 | scripts | have the network | with `<preferences script_network="true">` only |
+| what `post_bootstrap.sh` tells apt of sources and priorities | counts | an error: packages \
+are selected before it runs, from the `<repository>`s |
 | unique GUIDs, UUIDs, salts | by chance | from the name of the image, always the same |
 """
 

@@ -8,7 +8,7 @@ import hashlib
 import http.server
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,12 @@ class Repository:
 
 
 @contextlib.contextmanager
-def serve(folder: Path, cut: str | None) -> Iterator[Repository]:
-    """Serve a fresh repository below `folder`; files ending in `cut` break off half-way."""
-    fill(folder)
+def serve(folder: Path, cut: str | None, provides: Sequence[str]) -> Iterator[Repository]:
+    """Serve a fresh repository below `folder`; files ending in `cut` break off half-way.
+
+    Its essential package claims to be all that `provides` names as well.
+    """
+    fill(folder, provides)
     asked: list[str] = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(folder, cut, asked))
     thread = threading.Thread(target=server.serve_forever)
@@ -81,7 +84,7 @@ def padding(number: int) -> str:
     )
 
 
-def fill(folder: Path) -> None:
+def fill(folder: Path, provides: Sequence[str]) -> None:
     """Packages, their index and a Release file: one essential package and apt."""
     folder.mkdir(parents=True)
     stanzas = []
@@ -92,6 +95,7 @@ def fill(folder: Path) -> None:
             "Architecture": "amd64",
             "Maintainer": "nobody <root@localhost>",
             "Essential": "yes",
+            **({"Provides": ", ".join(provides)} if name == "essential-thing" else {}),
             "Description": "something to download",
         }
         package = folder / f"{name}_1_amd64.deb"

@@ -130,6 +130,16 @@ def test_a_failing_script_is_named_with_its_status_and_last_words(
     assert "these were my last words" in message
 
 
+@pytest.mark.parametrize("file", ["preferences.d/more", "sources.list.d/more.list"])
+def test_a_script_that_wants_a_say_in_the_choice_of_packages_is_refused(
+    tiny: Appliance, file: str
+) -> None:
+    script = tiny.script("post_bootstrap", f"echo '# more' >/etc/apt/{file}")
+    message = refused(tiny, tiny.build(), STEP)
+    assert f"{script}: the script changes how apt selects packages (/etc/apt/{file})" in message
+    assert "<repository>" in message
+
+
 def test_a_script_with_an_interpreter_the_image_lacks_is_named(tiny: Appliance) -> None:
     script = tiny.script("config", "true")
     script.write_text("#!/usr/bin/no-such-shell\n")

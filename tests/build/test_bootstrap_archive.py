@@ -16,7 +16,7 @@ from tiny_appliance import store_folder
 from kiwilite.build import bootstrap_archive, image
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.digest import digest_file
-from kiwilite.build.places import NoSuchPackage, placed
+from kiwilite.build.places import NoSuchPackage
 from kiwilite.build.progress import Progress
 from kiwilite.description.load import load
 from kiwilite.description.model import Appliance
@@ -72,11 +72,9 @@ def _description(folder: Path, change: dict[str, str]) -> Path:
 
 def _locate(appliance: Appliance, store: Path) -> Path:
     site = image.site_for(appliance, Configuration(store=store))
-    found = bootstrap_archive.locate(
-        appliance, site, Progress(), epoch=None, pin="1", tell=lambda _: None
-    )
+    found = bootstrap_archive.find(appliance, site, Progress(), pin="1")
     assert found is not None
-    return found
+    return found.path
 
 
 def _local_only(repository: Path) -> dict[str, str]:
@@ -155,8 +153,9 @@ def test_a_package_that_no_repository_has_is_named_at_its_line(tmp_path: Path) -
     repository.mkdir()
     folder = _description(tmp_path / "d", _local_only(repository))
     appliance, _ = load(folder / "appliance.kiwi", ("bootstrapped",))
-    with pytest.raises(NoSuchPackage) as caught, placed(appliance, {}):
-        _locate(appliance, tmp_path / "store")
+    site = image.site_for(appliance, Configuration(store=tmp_path / "store"))
+    with pytest.raises(NoSuchPackage) as caught:
+        image.bootstrap(appliance, site, Progress(), refresh=False)
     assert "ca-certificates" in caught.value.message
     line = int((caught.value.where or "").split(":")[1])
     assert (

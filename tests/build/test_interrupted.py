@@ -52,6 +52,11 @@ def only_source(appliance: Appliance, url: str) -> int:
     return text[: text.index("@@")].count("\n") + 1
 
 
+def asked_for(appliance: Appliance) -> list[str]:
+    """The names of all packages in the description."""
+    return re.findall(r'<package name="([^"]+)"', appliance.file.read_text())
+
+
 def test_a_repository_that_cannot_be_reached_is_shown_at_its_line(tiny: Appliance) -> None:
     line = only_source(tiny, "http://127.0.0.1:9/debian")
     said = tiny.build()
@@ -78,7 +83,7 @@ def test_one_unreachable_repository_among_others_is_the_one_that_is_named(tiny: 
 def test_a_download_that_breaks_off_is_a_source_that_cannot_be_had(
     tiny: Appliance, tmp_path: Path, cut: str
 ) -> None:
-    with serve(tmp_path / "repository", cut) as repository:
+    with serve(tmp_path / "repository", cut, asked_for(tiny)) as repository:
         line = only_source(tiny, repository.url)
         said = tiny.build()
     assert cut in repository.asked
@@ -92,7 +97,7 @@ def test_the_same_repository_whole_is_downloaded_to_the_end(
     tiny: Appliance, tmp_path: Path
 ) -> None:
     """The packages are no packages, so unpacking fails: it is the cut that the tests above see."""
-    with serve(tmp_path / "repository", None) as repository:
+    with serve(tmp_path / "repository", None, asked_for(tiny)) as repository:
         only_source(tiny, repository.url)
         said = tiny.build()
     assert "essential-thing_1_amd64.deb" in repository.asked

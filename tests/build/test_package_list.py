@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tiny_appliance
 
-from kiwilite.build.stages.packages import INITRD_PACKAGE
+from kiwilite.build.initrd_package import INITRD_PACKAGE
 
 pytestmark = pytest.mark.build
 

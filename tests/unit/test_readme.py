@@ -12,6 +12,7 @@ from kiwilite.cli import image
 from kiwilite.description.load import load
 from kiwilite.description.vocabulary import vocabulary
 from kiwilite.plan.compile import compile
+from kiwilite.plan.selection import Unselected
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -50,7 +51,9 @@ def test_the_profile_of_the_example_adds_its_tree_and_its_tools(tmp_path: Path) 
 
 def test_the_example_compiles(tmp_path: Path) -> None:
     appliance, _ = load(example(tmp_path), arch="x86_64")
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="0", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected("0"), mirrors={}
+    )
     assert [p.name for p in plan.partitions][-2:] == ["p.lxreadonly", "p.lxroot"]
 
 
@@ -63,7 +66,9 @@ def test_the_storage_that_is_shown_is_correct_and_compiles(tmp_path: Path) -> No
         (tmp_path / name).write_text("secret")
     appliance, found = load(tmp_path, arch="x86_64")
     assert [p.code for p in found if p.severity != "note"] == ["KL0602", "KL0601", "KL0601"]
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="0", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected("0"), mirrors={}
+    )
     names = [p.name for p in plan.partitions]
     assert names[-3:] == ["p.lxreadonly", "p.lxreadonly-verity", "p.lxroot"]
     assert "tools-verity" in names

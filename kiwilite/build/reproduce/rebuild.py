@@ -5,8 +5,9 @@ Every build is a process of its own with a store and a target below one work fol
     first/          the build that the others are compared with
     NAME/           a variation: store, target, copy of the description, home, log
 
-What they share is the choice of packages (the pin), downloaded packages and bootstrap
-archives beside the store, and nothing else. A variation's folders go when the next one
+What they share is the choice of packages (a lock beside the description, else the pin and
+the package lists it stands for), downloaded packages and bootstrap archives beside the
+store, and nothing else. A variation's folders go when the next one
 begins; the work folder goes in the end.
 """
 
@@ -26,6 +27,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
+from kiwilite.build.package_lists import FOLDER as LISTS
 from kiwilite.build.reproduce.circumstances import (
     Host,
     clock_variables,
@@ -37,7 +39,7 @@ from kiwilite.build.reproduce.conditions import Condition, Variation, in_order
 from kiwilite.build.reproduce.folders import copy_description, give
 from kiwilite.build.reproduce.launch import Circumstances
 from kiwilite.build.reproduce.terminal import drained
-from kiwilite.build.store import Store, remove_tree
+from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.errors import StageFailed
 
 FIRST: Final = Variation("first", frozenset())
@@ -52,7 +54,7 @@ class Downloads(Enum):
 
     SHARED = "those of the subject's store itself"
     COPIED = "a copy of them"
-    NONE = "no packages, and a copy of the archives, which nobody but the user can bring"
+    NONE = "none but lists of packages, and a copy of the archives, which only the user can bring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Subject:
     folder: Path
     options: tuple[str, ...]
     mirrors: Mapping[str, str]
+    snapshots: Mapping[str, str]
     store: Store
     """Whose downloaded packages and bootstrap archives are used."""
 
@@ -108,7 +111,7 @@ def work_folder(*, keep: bool) -> Iterator[Path]:
 def first_build(subject: Subject, work: Path) -> Built:
     """The build that others are compared with. Raises StageFailed where it does not succeed."""
     own = work / FIRST.name
-    _prepare_store(subject, own / "store", Downloads.SHARED)
+    _prepare_store(subject, own / "store", Downloads.SHARED, subject.store.root / "pins")
     begun = time.monotonic()
     environment = {**os.environ, "KIWILITE_STORE": str(own / "store")}
     status = _run(subject, subject.file, own, Circumstances(), environment, terminal=False)
@@ -191,13 +194,10 @@ def _circumstances(wanted: frozenset[Condition], host: Host, own: Path) -> Circu
     )
 
 
-def _prepare_store(
-    subject: Subject, root: Path, downloads: Downloads, pins: Path | None = None
-) -> None:
+def _prepare_store(subject: Subject, root: Path, downloads: Downloads, pins: Path) -> None:
     """A store with nothing built in it, but the same choice of packages."""
     root.mkdir(parents=True)
-    if pins is not None:
-        shutil.copytree(pins, root / "pins")
+    shutil.copytree(pins, root / "pins")
     packages, archives = subject.store.packages, subject.store.bootstrap
     if downloads is Downloads.SHARED:
         for folder in (packages, archives):
@@ -206,6 +206,10 @@ def _prepare_store(
     shutil.copytree(archives, root / archives.name)
     if downloads is Downloads.COPIED:
         shutil.copytree(packages, root / packages.name)
+    elif (packages / LISTS).is_dir():
+        # A repository may have moved on since, and then the choice would be another one.
+        shutil.copytree(packages / LISTS, root / packages.name / LISTS)
+        give_to_namespace(root / packages.name)
 
 
 def _downloads(wanted: frozenset[Condition]) -> Downloads:
@@ -225,7 +229,9 @@ def _run(
 ) -> int:
     """Build; its exit status. What it says goes to the log."""
     configuration = own / "kiwilite.yml"
-    configuration.write_text(json.dumps({"mirrors": dict(subject.mirrors)}))
+    configuration.write_text(
+        json.dumps({"mirrors": dict(subject.mirrors), "snapshots": dict(subject.snapshots)})
+    )
     configuration.chmod(0o644)
     # Steps do not see our environment; where the clock is to be theirs, that module hands it on.
     module = "kiwilite.build.reproduce.clock" if circumstances.variables else "kiwilite"

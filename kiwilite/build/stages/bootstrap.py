@@ -6,15 +6,17 @@ from pathlib import Path
 
 from kiwilite.build.fresh import forget_host
 from kiwilite.build.job import Job
-from kiwilite.build.sources import source_line, unreachable
-from kiwilite.errors import StageFailed
-from kiwilite.plan.tree_steps import AptSource, Bootstrap
+from kiwilite.build.package_files import check_installed, repository
+from kiwilite.plan.references import Output
+from kiwilite.plan.tree_steps import Bootstrap
 
-KEYRING_FOLDER = Path("/usr/share/keyrings")
+SUITE = "selected"
+"""mmdebstrap wants a name for what it installs; with source lines given it means nothing."""
 
 
 def run(step: Bootstrap, job: Job) -> None:
-    """Fill `tree/`. Raises SourceUnreachable when a repository cannot be had."""
+    """Fill `tree/`. Raises what `package_files.repository` does."""
+    assert not isinstance(step.package_files, Output), "packages are selected before"
     tree = job.out / "tree"
     # The image's architecture is the host's; mknod is not for namespaces, and the devices of
     # a booted system come from devtmpfs.
@@ -28,20 +30,10 @@ def run(step: Bootstrap, job: Job) -> None:
     ]
     if step.packages:
         command.append(f"--include={','.join(step.packages)}")
-    command += [f"--keyring={path}" for path in keyrings(step.sources, job)]
-    command += [step.sources[0].suite, tree]
-    command += [source_line(job, s) for s in step.sources if not s.image_only]
+    # `copy:` and not `file:`, because dpkg runs in the tree, where this folder is not.
     environment = {"SOURCE_DATE_EPOCH": str(step.epoch), "TMPDIR": str(job.scratch)}
-    try:
+    with repository(job, step.package_files) as folder:
+        command += [SUITE, tree, f"deb [trusted=yes] copy:{folder} ./"]
         job.run(command, environment=environment)
-    except StageFailed as error:
-        raise unreachable(error) from error
     forget_host(tree)
-
-
-def keyrings(sources: tuple[AptSource, ...], job: Job) -> list[Path]:
-    """Keys of the description, and the archive keyrings this host has for distributions."""
-    own = [job.source(key) for s in sources for key in s.signed_by]
-    if not any(s.uri.startswith("distro:") for s in sources):
-        return own
-    return own + sorted(KEYRING_FOLDER.glob("*-archive-keyring.*"))
+    check_installed(tree, step.package_files)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from kiwilite.build.apt_outside import updated
 from kiwilite.build.job import Job
+from kiwilite.build.package_files import file_in, repository
 from kiwilite.plan.tree_steps import FetchBootstrap
 
 PAYLOAD = "var/lib/bootstrap"
 
 
 def run(step: FetchBootstrap, job: Job) -> None:
-    """Put the archive into the result; nothing, where no repository has such a package."""
-    apt = updated(job, step.sources, step.architecture)
-    if step.name not in apt.run("apt-cache", "pkgnames", step.name).split():
-        return
-    apt.run("apt-get", "download", step.name)
-    for package in job.scratch.glob(f"{step.name}_*.deb"):
-        job.run(["dpkg-deb", "-x", package, job.scratch / "payload"])
-    for archive in (job.scratch / "payload" / PAYLOAD).glob(f"{step.name}.*.tar.*"):
+    """Put the archive into the result. Raises what `package_files.repository` does."""
+    package = step.package
+    with repository(job, [package]) as folder:
+        job.run(["dpkg-deb", "-x", file_in(folder, package), job.scratch / "payload"])
+    for archive in (job.scratch / "payload" / PAYLOAD).glob(f"{package.name}.*.tar.*"):
         archive.rename(job.out / archive.name)

@@ -5,43 +5,64 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiwilite.build import apt
+from kiwilite.build.initrd_package import INITRD_CONTROL, INITRD_PACKAGE
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
+from kiwilite.build.package_files import check_installed, repository
 from kiwilite.build.scripts import Scripting, run_script
 from kiwilite.build.tree import copy_tree, place_file, unpack_archive
+from kiwilite.errors import StageFailed
 from kiwilite.ondisk.deb import write_deb
+from kiwilite.plan.references import Output, Source
 from kiwilite.plan.tree_steps import Packages
 
-INITRD_PACKAGE = "kiwilite-initrd"
-INITRD_CONTROL = {
-    "Package": INITRD_PACKAGE,
-    "Version": "1",
-    "Architecture": "all",
-    "Maintainer": "kiwilite <root@localhost>",
-    "Provides": "linux-initramfs-tool",
-    "Section": "kernel",
-    "Priority": "optional",
-    "Description": "says that kiwilite makes the initrd of this image",
-}
+SELECTING = (
+    "etc/apt/sources.list",
+    "etc/apt/sources.list.d/*",
+    "etc/apt/preferences",
+    "etc/apt/preferences.d/*",
+    "var/lib/dpkg/arch",
+)
+"""Files of a tree by which its apt selects packages."""
 
 
 def run(step: Packages, job: Job) -> None:
-    """Fill `tree/`."""
+    """Fill `tree/`. Raises what `package_files.repository` does."""
+    assert not isinstance(step.package_files, Output), "packages are selected before"
     tree = job.out / "tree"
     copy_tree(job, job.read(step.tree) / "tree", tree)
     for archive in step.archives:
         unpack_archive(job, tree, archive)
     for item in step.files:
         place_file(job, tree, item)
-    scripting = Scripting(step.script_variables, step.script_network, step.epoch)
     if step.post_bootstrap:
-        run_script(job, tree, "post_bootstrap", step.post_bootstrap, scripting)
+        scripting = Scripting(step.script_variables, step.script_network, step.epoch)
+        _post_bootstrap(job, tree, step.post_bootstrap, scripting)
     _provide_initrd(job, tree)
-    apt.write_sources(job, tree, step.sources)
-    apt.update(job, tree, step.sources)
     recommends: apt.Recommends = "recommends" if step.recommends else "no-recommends"
-    apt.install(job, tree, step.packages, step.sources, recommends=recommends, epoch=step.epoch)
-    apt.remove_sources(tree)
+    with repository(job, step.package_files) as folder:
+        apt.install(job, tree, step.packages, folder, recommends=recommends, epoch=step.epoch)
+    check_installed(tree, step.package_files)
+
+
+def _post_bootstrap(job: Job, tree: Path, script: Source, scripting: Scripting) -> None:
+    """Run the script; StageFailed where it wants a say in a choice that was made before."""
+    before = _selecting(tree)
+    run_script(job, tree, "post_bootstrap", script, scripting)
+    changed = [name for name, text in _selecting(tree).items() if before.get(name) != text]
+    if changed:
+        raise StageFailed(
+            f"the script changes how apt selects packages (/{changed[0]}), and they are selected "
+            "before it runs",
+            where=str(script.path),
+            hint="name repositories and priorities in the description, as <repository>; what "
+            "only devices need of this is for config.sh",
+        )
+
+
+def _selecting(tree: Path) -> dict[str, bytes]:
+    paths = [p for pattern in SELECTING for p in sorted(tree.glob(pattern)) if p.is_file()]
+    return {str(p.relative_to(tree)): p.read_bytes() for p in paths}
 
 
 def _provide_initrd(job: Job, tree: Path) -> None:

@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
-from kiwilite.build.apt_outside import Outside, updated
+from kiwilite.build.apt_outside import Outside, outside
+from kiwilite.build.control import field, stanzas
+from kiwilite.build.initrd_package import INITRD_CONTROL, INITRD_PACKAGE
 from kiwilite.build.job import Job
+from kiwilite.build.package_lists import states
 from kiwilite.build.sources import apt_uri
-from kiwilite.build.stages.packages import INITRD_CONTROL, INITRD_PACKAGE
-from kiwilite.plan.tree_steps import ResolvePackages
+from kiwilite.errors import StageFailed
+from kiwilite.plan.selection import PackageFile, Place, package_data
+from kiwilite.plan.tree_steps import AptSource, ResolvePackages
 
 STATUS = "./var/lib/dpkg/status"
 
-_INSTALL = re.compile(r"^Inst (\S+) (?:\[[^]]*\] )?\((\S+) ", re.MULTILINE)
-_REMOVE = re.compile(r"^Remv (\S+)", re.MULTILINE)
+_INSTALL = re.compile(r"^'\S+' ([^\s_]+)_([^\s_]+)_[^\s_]+\.deb \d+ ", re.MULTILINE)
+_REMOVE = re.compile(r"^The following packages will be REMOVED:\n((?:  .*\n)+)", re.MULTILINE)
 _ORIGIN = re.compile(r"\s+-?\d+ (?P<uri>\S+:/\S*) (?P<suite>\S+) (?:\S+ )?Packages$")
 _VERSION = re.compile(r" (?:\*\*\*|   ) (\S+)(?: -?\d+)?$")
 
@@ -35,55 +42,82 @@ class Origin:
 
 
 def run(step: ResolvePackages, job: Job) -> None:
-    """Write `packages.json`: a row per package, sorted by name."""
-    outside = updated(job, step.sources, step.architecture)
+    """Write `packages.json`: packages by the step that installs them, and the repositories.
+
+    What a prebuilt archive brings stands in `archived`, with names and versions only. Raises
+    what `outside` does.
+    """
+    used = [s for s in step.sources if not s.image_only]
+    apt = outside(job, step.sources, step.architecture, step.pin)
     if step.archive is None:
-        installed = _select(outside, {}, "dist-upgrade")
+        first = _select(apt, {}, "dist-upgrade")
         if step.bootstrap:
-            installed = _select(outside, installed, "install", *step.bootstrap)
+            first = _select(apt, first, "install", *step.bootstrap)
     else:
-        installed = _of_archive(job, job.source(step.archive))
-    before = {**installed, INITRD_PACKAGE: _initrd()}
-    outside.pin(step.sources)
+        first = _of_archive(job, job.source(step.archive))
+    before = {**first, INITRD_PACKAGE: _initrd()}
+    apt.pin(step.sources)
     wanted = "--install-recommends" if step.recommends else "--no-install-recommends"
-    after = _select(outside, before, "install", wanted, *step.packages)
-    del after[INITRD_PACKAGE]
-    kept = {name for name in installed if step.archive and after.get(name) == installed[name]}
-    written = {apt_uri(job, s).rstrip("/"): s.uri for s in step.sources if not s.image_only}
-    origins = parse_policy(outside.run("apt-cache", "policy", *sorted(after)))
+    after = _select(apt, before, "install", wanted, *step.packages)
+    new = {name: stanza for name, stanza in after.items() if before.get(name) != stanza}
+    result = {
+        "archived": [_known(name, s) for name, s in sorted(first.items()) if step.archive],
+        "bootstrap": [] if step.archive else package_files(apt, step.sources, first),
+        "image": package_files(apt, step.sources, new),
+        "repositories": [asdict(state) for state in states(job, apt.lists, used)],
+    }
+    (job.out / "packages.json").write_text(json.dumps(result, indent=1))
+
+
+def _known(name: str, stanza: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "version": field(stanza, "Version"),
+        "architecture": field(stanza, "Architecture"),
+        "installed_bytes": int(field(stanza, "Installed-Size") or 0) * 1024,
+    }
+
+
+def package_files(
+    apt: Outside, sources: Sequence[AptSource], chosen: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """Each package as data of a `PackageFile`."""
+    if not chosen:
+        return []
+    origins = parse_policy(apt.run("apt-cache", "policy", *sorted(chosen)))
+    used = {apt_uri(apt.job, s).rstrip("/"): s for s in sources if not s.image_only}
     rows = []
-    for name, stanza in sorted(after.items()):
-        version = field(stanza, "Version")
-        origin = None if name in kept else origins.get((name, version))
-        rows.append(
-            {
-                "name": name,
-                "version": version,
-                "architecture": field(stanza, "Architecture"),
-                "installed_bytes": int(field(stanza, "Installed-Size") or 0) * 1024,
-                "source": origin and written.get(origin.uri.rstrip("/"), origin.uri),
-                "list": origin and _list(origin, step.architecture),
-            }
+    for name, stanza in sorted(chosen.items()):
+        about = _known(name, stanza)
+        origin = origins[name, about["version"]]
+        source = used[origin.uri.rstrip("/")]
+        sha256 = field(stanza, "SHA256")
+        if not sha256:
+            raise StageFailed(
+                f"{source.uri} has no SHA-256 of the package {name}",
+                hint="packages are known by it: have the repository's index made anew",
+            )
+        package = PackageFile(
+            **about,
+            size=int(field(stanza, "Size")),
+            sha256=sha256,
+            where=Place(source.uri, origin.suite, source.snapshot, field(stanza, "Filename")),
         )
-    (job.out / "packages.json").write_text(json.dumps(rows, indent=1))
+        rows.append(package_data(package))
+    return rows
 
 
-def _list(origin: Origin, architecture: str) -> str:
-    """The folder of a package list below its repository's address."""
-    flat = "/" not in origin.suite.strip("./")
-    return "" if flat else f"dists/{origin.suite}/binary-{architecture}"
-
-
-def _select(outside: Outside, installed: dict[str, str], *command: str) -> dict[str, str]:
+def _select(apt: Outside, installed: dict[str, str], *command: str) -> dict[str, str]:
     """Stanzas by name after apt-get has done `command` where `installed` is there."""
     status = [_as_installed(stanza) for stanza in installed.values()]
-    outside.status.write_text("".join(f"{stanza}\n\n" for stanza in status))
-    said = outside.run("apt-get", "--simulate", "--yes", "--no-auto-remove", *command)
-    chosen = [f"{name}={version}" for name, version in _INSTALL.findall(said)]
+    apt.status.write_text("".join(f"{stanza}\n\n" for stanza in status))
+    # A simulation would take three times as long.
+    said = apt.run("apt-get", "--print-uris", "--yes", "--no-auto-remove", *command)
+    chosen = [f"{name}={unquote(version)}" for name, version in _INSTALL.findall(said)]
     after = dict(installed)
-    for name in _REMOVE.findall(said):
-        after.pop(name, None)
-    shown = outside.run("apt-cache", "show", "--no-all-versions", *chosen) if chosen else ""
+    for name in " ".join(_REMOVE.findall(said)).split():
+        after.pop(name.rstrip("*"), None)
+    shown = apt.run("apt-cache", "show", "--no-all-versions", *chosen) if chosen else ""
     return {**after, **stanzas(shown)}
 
 
@@ -99,18 +133,6 @@ def _initrd() -> str:
 def _as_installed(stanza: str) -> str:
     lines = [line for line in stanza.splitlines() if not line.startswith("Status:")]
     return "\n".join(["Status: install ok installed", *lines])
-
-
-def stanzas(text: str) -> dict[str, str]:
-    """The paragraphs of dpkg's files by package."""
-    found = (part.strip() for part in re.split(r"\n\s*\n", text))
-    return {name: part for part in found if (name := field(part, "Package"))}
-
-
-def field(stanza: str, name: str) -> str:
-    """A field of one line, empty where there is none."""
-    found = re.search(rf"^{name}:[ \t]*(.*)$", stanza, re.MULTILINE)
-    return found[1].strip() if found else ""
 
 
 def parse_policy(text: str) -> dict[tuple[str, str], Origin]:

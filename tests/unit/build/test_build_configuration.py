@@ -50,10 +50,12 @@ def test_the_file_in_this_folder_comes_before_the_user_s(nowhere: Path) -> None:
     [
         ("mirors: {}\n", "unknown setting mirors", "did you mean mirrors?"),
         ("stor: /x\n", "unknown setting stor", "did you mean store?"),
-        ("zzz: 1\n", "unknown setting zzz", "known are: store, mirrors"),
+        ("zzz: 1\n", "unknown setting zzz", "known are: store, mirrors, snapshots"),
         ("- a\n", "names and values are expected", None),
         ("mirrors: [a]\n", "mirrors: maps distribution names to URLs", None),
         ("mirrors: {debian: 7}\n", "mirrors: maps distribution names to URLs", None),
+        ("snapshots: [a]\n", "snapshots: maps distribution names to URLs", None),
+        ("snapshots: {debian: 'http://s.invalid/'}\n", "the address has no {snapshot}", None),
         ("store: [a]\n", "store: is a folder's path", None),
         ("store: {\n", "this is not YAML", None),
     ],

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
 from kiwilite.build.job import Job
-from kiwilite.build.stages.fetch_bootstrap import run
+from kiwilite.build.stages import fetch_bootstrap, find_bootstrap
 from kiwilite.ondisk.deb import write_deb
-from kiwilite.plan.tree_steps import AptSource, FetchBootstrap
+from kiwilite.plan.selection import package_of
+from kiwilite.plan.tree_steps import AptSource, FetchBootstrap, FindBootstrap
 
 pytestmark = pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt is not installed")
 
@@ -32,7 +34,12 @@ def fetched(folder: Path, name: str) -> list[tuple[str, bytes]]:
         (folder / part).mkdir()
     job = Job("", folder / "out", folder / "scratch", folder / "log", {}, {}, folder, {})
     source = AptSource(f"file:{repository}", "./", (), trusted=True)
-    run(FetchBootstrap(name, (source,), "amd64", pin=""), job)
+    find_bootstrap.run(FindBootstrap(name, (source,), "amd64", pin=""), job)
+    found = job.out / "package.json"
+    if found.exists():
+        package = package_of(json.loads(found.read_text()))
+        found.unlink()
+        fetch_bootstrap.run(FetchBootstrap(package), job)
     return [(p.name, p.read_bytes()) for p in job.out.iterdir()]
 
 

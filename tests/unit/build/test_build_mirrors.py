@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kiwilite.build.mirrors import host_mirrors, is_local, resolve
+from kiwilite.build.mirrors import address_of, host_mirrors, is_local, resolve
 from kiwilite.errors import KiwiliteError
 
 DEB822 = """\
@@ -128,3 +128,28 @@ def test_a_distribution_without_mirror_says_what_to_write() -> None:
         resolve("distro:ubuntu", {"debian": "http://m.invalid/debian"})
     assert "distro:ubuntu" in caught.value.message
     assert "ubuntu: URL" in (caught.value.hint or "")
+
+
+MIRRORS = {"debian": "http://now.invalid/debian"}
+SNAPSHOTS = {"debian": "http://past.invalid/{snapshot}/debian"}
+
+
+@pytest.mark.parametrize(
+    ("written", "time", "address"),
+    [
+        ("distro:debian", None, "http://now.invalid/debian"),
+        ("distro:debian", "20260101T000000Z", "http://past.invalid/20260101T000000Z/debian"),
+        ("http://own.invalid/d", "20260101T000000Z", "http://own.invalid/d"),
+    ],
+)
+def test_a_distribution_with_a_time_is_on_the_snapshot_mirror(
+    written: str, time: str | None, address: str
+) -> None:
+    assert address_of(written, time, MIRRORS, SNAPSHOTS) == address
+
+
+def test_a_distribution_without_a_snapshot_mirror_says_what_to_write() -> None:
+    with pytest.raises(KiwiliteError) as caught:
+        address_of("distro:debian", "20260101T000000Z", MIRRORS, {})
+    assert "distro:debian" in caught.value.message
+    assert "snapshots:\n      debian: URL with {snapshot}" in (caught.value.hint or "")

@@ -9,7 +9,7 @@ import pytest
 from description_samples import minimal, write
 
 from kiwilite.build.executor import Site
-from kiwilite.build.image import pin_of
+from kiwilite.build.selecting import pin_of
 from kiwilite.build.store import Store
 from kiwilite.description.load import load
 from kiwilite.description.model import Appliance

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from kiwilite.build.control import control_of, stanzas
+from kiwilite.build.digest import digest_file
 from kiwilite.build.job import Job
-from kiwilite.build.stages.resolve_packages import Origin, parse_policy, run, stanzas
+from kiwilite.build.stages.resolve_packages import Origin, parse_policy, run
 from kiwilite.errors import StageFailed
 from kiwilite.ondisk.deb import write_deb
 from kiwilite.plan.references import Source
@@ -31,6 +33,7 @@ PACKAGES = (
     {"Package": "tool", "Depends": "one | other"},
     {"Package": "one"},
     {"Package": "other"},
+    {"Package": "rival", "Conflicts": "other"},
 )
 
 
@@ -48,6 +51,19 @@ def repository(tmp_path: Path) -> Path:
         }
         (folder / f"{fields['Package']}.deb").write_bytes(write_deb(control))
     return folder
+
+
+def index(folder: Path) -> None:
+    """Make a folder of packages a repository with a Release file."""
+    rows = [
+        f"{control_of(job(folder / p.stem), p).strip()}\nFilename: ./{p.name}\n"
+        f"Size: {p.stat().st_size}\nSHA256: {digest_file(p)}\n"
+        for p in sorted(folder.glob("*.deb"))
+    ]
+    (folder / "Packages").write_text("\n".join(rows))
+    digest, size = digest_file(folder / "Packages"), (folder / "Packages").stat().st_size
+    date = "Date: Thu, 01 Jan 2026 00:00:00 UTC"
+    (folder / "Release").write_text(f"{date}\nSHA256:\n {digest} {size} Packages\n")
 
 
 def job(folder: Path, *sources: Path) -> Job:
@@ -73,8 +89,8 @@ def resolved(
     bootstrap: tuple[str, ...] = (),
     recommends: bool = False,
     archive: Path | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Rows of the result by name."""
+) -> dict[str, Any]:
+    """The result."""
     source = AptSource(f"file:{repository}", "./", (), trusted=True)
     step = ResolvePackages(
         sources=(source,),
@@ -87,9 +103,16 @@ def resolved(
     )
     work = job(folder, *([archive] if archive else []))
     run(step, work)
-    rows = json.loads((work.out / "packages.json").read_text())
-    assert [r["name"] for r in rows] == sorted(r["name"] for r in rows)
-    return {row["name"]: row for row in rows}
+    result: dict[str, Any] = json.loads((work.out / "packages.json").read_text())
+    for part in ("archived", "bootstrap", "image"):
+        names = [row["name"] for row in result[part]]
+        assert names == sorted(names)
+    return result
+
+
+def together(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Rows by name, whoever brings the package."""
+    return {row["name"]: row for part in ("archived", "bootstrap", "image") for row in result[part]}
 
 
 ALWAYS = {"apt", "base", "libbase"}
@@ -98,31 +121,56 @@ ALWAYS = {"apt", "base", "libbase"}
 def test_what_is_essential_and_what_is_depended_on_comes_along(
     tmp_path: Path, repository: Path
 ) -> None:
-    rows = resolved(tmp_path / "job", repository, "kernel")
-    assert rows.keys() == ALWAYS | {"kernel"}
-    assert rows["libbase"]["version"] == "1:2.0-1"
-    assert rows["kernel"] == {
-        "name": "kernel",
-        "version": "1",
-        "architecture": "all",
-        "installed_bytes": 7 * 1024,
-        "source": f"file:{repository}",
-        "list": "",
-    }
+    result = resolved(tmp_path / "job", repository, "kernel")
+    assert {row["name"] for row in result["bootstrap"]} == ALWAYS
+    assert together(result)["libbase"]["version"] == "1:2.0-1"
+    package = repository / "kernel.deb"
+    assert result["image"] == [
+        {
+            "name": "kernel",
+            "version": "1",
+            "architecture": "all",
+            "size": package.stat().st_size,
+            "sha256": digest_file(package),
+            "installed_bytes": 7 * 1024,
+            "repository": f"file:{repository}",
+            "suite": "./",
+            "file": "./kernel.deb",
+        }
+    ]
+
+
+def test_a_package_that_conflicts_with_another_takes_its_place(
+    tmp_path: Path, repository: Path
+) -> None:
+    result = resolved(tmp_path / "job", repository, "rival", bootstrap=("other",))
+    assert "other" in {row["name"] for row in result["bootstrap"]}
+    assert {row["name"] for row in result["image"]} == {"rival"}
+
+
+def test_a_folder_of_packages_has_no_release_and_one_with_has_its_date(
+    tmp_path: Path, repository: Path
+) -> None:
+    (state,) = resolved(tmp_path / "one", repository, "kernel")["repositories"]
+    assert (state["date"], state["release_sha256"]) == (None, None)
+    index(repository)
+    (state,) = resolved(tmp_path / "two", repository, "kernel")["repositories"]
+    assert state["date"] == "Thu, 01 Jan 2026 00:00:00 UTC"
+    assert state["release_sha256"] == digest_file(repository / "Release")
 
 
 def test_recommended_packages_come_where_the_description_wants_them(
     tmp_path: Path, repository: Path
 ) -> None:
-    assert "manual" not in resolved(tmp_path / "without", repository, "shell")
-    assert "manual" in resolved(tmp_path / "with", repository, "shell", recommends=True)
+    assert "manual" not in together(resolved(tmp_path / "without", repository, "shell"))
+    assert "manual" in together(resolved(tmp_path / "with", repository, "shell", recommends=True))
     bootstrap = resolved(tmp_path / "first", repository, bootstrap=("shell",), recommends=True)
-    assert bootstrap.keys() == ALWAYS | {"shell"}
+    assert together(bootstrap).keys() == ALWAYS | {"shell"}
 
 
 def test_an_alternative_that_is_there_already_is_taken(tmp_path: Path, repository: Path) -> None:
     rows = resolved(tmp_path / "job", repository, "tool", bootstrap=("other",))
-    assert rows.keys() == ALWAYS | {"other", "tool"}
+    assert together(rows).keys() == ALWAYS | {"other", "tool"}
 
 
 def test_packages_of_a_bootstrap_archive_are_there_already(
@@ -145,10 +193,11 @@ Architecture: amd64
         member = tarfile.TarInfo("./var/lib/dpkg/status")
         member.size = len(status)
         tar.addfile(member, io.BytesIO(status))
-    rows = resolved(tmp_path / "job", repository, "tool", archive=archive)
-    assert rows.keys() == {"other", "tool"}
-    assert (rows["other"]["version"], rows["other"]["source"]) == ("9", None)
-    assert rows["other"]["installed_bytes"] == 3 * 1024
+    result = resolved(tmp_path / "job", repository, "tool", archive=archive)
+    assert result["archived"] == [
+        {"name": "other", "version": "9", "architecture": "amd64", "installed_bytes": 3 * 1024}
+    ]
+    assert [row["name"] for row in result["image"]] == ["tool"]
 
 
 def test_a_package_nobody_has_is_named(tmp_path: Path, repository: Path) -> None:

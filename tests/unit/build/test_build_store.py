@@ -158,12 +158,12 @@ def test_an_interrupted_build_does_not_wait_for_a_lock(store: Store) -> None:
 
 def test_a_pin_stays_until_it_is_renewed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 1000.0)
-    first, _ = store.pin("subject", renew=False)
+    first = store.pin("subject", renew=False)
     monkeypatch.setattr(time, "time", lambda: 2000.0)
-    assert store.pin("subject", renew=False)[0] == first == "1000"
-    assert store.pin("other", renew=False)[0] == "2000"
-    assert store.pin("subject", renew=True)[0] == "2000"
-    assert store.pin("subject", renew=False)[0] == "2000"
+    assert store.pin("subject", renew=False) == first == "1000"
+    assert store.pin("other", renew=False) == "2000"
+    assert store.pin("subject", renew=True) == "2000"
+    assert store.pin("subject", renew=False) == "2000"
     assert sorted(p.name for p in (store.root / "pins").iterdir()) == ["other", "subject"]
 
 
@@ -175,7 +175,7 @@ def test_of_two_builds_that_start_at_once_both_have_the_pin_of_the_first(
         return 2000.0
 
     monkeypatch.setattr(time, "time", late)
-    assert store.pin("subject", renew=False)[0] == "1000"
+    assert store.pin("subject", renew=False) == "1000"
 
 
 def test_a_store_that_cannot_be_made_says_where_to_put_it(tmp_path: Path) -> None:

@@ -140,6 +140,38 @@ def test_packages_nobody_has_read_go_unless_a_build_may_install_them(store: Stor
     assert {p.name for p in store.packages.rglob("*")} == {"downloading", "debian"}
 
 
+def test_lists_go_as_a_whole_and_stay_while_their_time_is_asked_for(store: Store) -> None:
+    folder = store.packages / "lists/sources"
+    for name in ("1000", "2000"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "Packages").write_text("x")
+        (folder / name / "InRelease").write_text("x")
+        age(folder / name, 40)
+    (folder / "lock").touch()
+    (store.root / "pins/subject").write_text("2000")
+    assert collect(store, Limits(unused=7 * DAY, most=None)).packages == 1
+    assert {p.name for p in folder.iterdir()} == {"2000", "lock"}
+    assert len([*(folder / "2000").iterdir()]) == 2
+    age(store.root / "pins/subject", 40)
+    store.pin("subject", renew=False)
+    assert collect(store, Limits(unused=7 * DAY, most=None)).packages == 0
+    assert collect(store, Limits(unused=None, most=0)).packages == 1
+    assert {p.name for p in folder.iterdir()} == {"lock"}
+
+
+def test_what_killed_builds_were_installing_from_goes(store: Store) -> None:
+    left = store.packages / "work/abc"
+    left.mkdir(parents=True)
+    (left / "lock").touch()
+    uses = Uses()
+    uses.hold([store.packages])
+    collect(store, NOTHING)
+    assert left.exists()
+    uses.release()
+    collect(store, NOTHING)
+    assert not left.exists()
+
+
 def test_entries_go_before_packages(store: Store) -> None:
     (store.packages / "a.deb").write_bytes(b"x" * MIB)
     keep(store, 1, days=0, size=MIB)

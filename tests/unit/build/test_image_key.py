@@ -16,17 +16,21 @@ from uuid import UUID
 import pytest
 from built_description import AT_BUILD, DIGEST, EVERYTHING, REFUSED, SIMPLE, changed, write_files
 from grammar_changes import WITHOUT_EFFECT, effects, forms, name_of, value_of, values
-from planned_keys import planned
+from planned_keys import lock, planned
 
 from kiwilite.build.executor import Keyed
 from kiwilite.build.host import Identity, ToolDigests
 from kiwilite.build.image import wanted_nodes
+from kiwilite.build.keys import Ingredients, ingredients_of
+from kiwilite.build.lock_file import LockOutdated
 from kiwilite.description.diagnostics import DescriptionInvalid
 from kiwilite.description.support import SUPPORT
 from kiwilite.description.support_table import BUILT
 from kiwilite.errors import KiwiliteError
-from kiwilite.plan.nodes import Plan
+from kiwilite.plan import steps as s
+from kiwilite.plan.nodes import Node, Plan
 from kiwilite.plan.references import LINE, Output, Secret, Source, sources_of
+from kiwilite.plan.selection import PackageFile, Place, Selection
 
 SCRIPTS = ("post_bootstrap", "config", "images", "pre_disk_sync")
 
@@ -76,6 +80,8 @@ def image_key(folder: Path, text: str) -> tuple[str, ...] | None:
         plan, keyed = planned_text(folder, text)
     except DescriptionInvalid:
         return None
+    except LockOutdated:
+        raise
     except KiwiliteError as error:
         assert "digest" in error.message
         return None
@@ -263,14 +269,102 @@ def test_every_part_of_every_step_counts(with_scripts: Path, base: str) -> None:
     plan, keyed = planned_text(with_scripts, base)
     wrong = []
     count = 0
-    for node in plan.nodes:
-        made = keyed.ingredients[node.name]
+    nodes = {node.name: node for node in (*plan.nodes, *keyed.nodes)}
+    for made in (*(keyed.ingredients[name] for name in nodes), *of_archives(with_scripts)):
+        node = made.node
         for where, step in mutations(node.step, node.name):
             count += 1
             if replace(made, node=replace(node, step=step)).key == made.key:
                 wrong.append(where)
+    assert "resolve-packages" in nodes
     assert wrong == []
     assert count > 300
+
+
+def of_archives(folder: Path) -> Iterator[Ingredients]:
+    """Of the steps that find and make bootstrap archives, before there is a plan."""
+    source = s.AptSource("distro:debian", "trixie", ("main",), priority=1, snapshot="2026")
+    steps: dict[str, s.Step] = {
+        "find": s.FindBootstrap("tree", (source,), "amd64", "1"),
+        "fetch": s.FetchBootstrap(PACKAGE),
+        "pack": s.PackBootstrap(s.Output("bootstrap"), 1),
+    }
+    tools = ToolDigests(folder.parent / "tools.json")
+    for name, step in steps.items():
+        yield ingredients_of(Node(name, name, step), {"bootstrap": ""}, tools)
+
+
+PACKAGE = PackageFile("a", "1", "all", 1, "0" * 64, 1, Place("distro:debian", "./", None, "a.deb"))
+
+
+def locked_key(
+    folder: Path, text: str, change: Callable[[PackageFile], PackageFile] = lambda package: package
+) -> tuple[str, ...] | None:
+    """The keys with a lock made for `text`, in which the first package of the image is changed."""
+
+    def changed(chosen: Selection) -> Selection:
+        first, *others = chosen.image
+        return replace(chosen, image=(change(first), *others))
+
+    (folder / "appliance.kiwi").write_text(text)
+    lock(folder, changed)
+    return image_key(folder, text)
+
+
+def test_a_lock_says_the_same_as_the_selection_it_was_made_of(folder: Path) -> None:
+    text = EVERYTHING.replace(FROM_AN_ARCHIVE, "")
+    assert image_key(folder, text) == locked_key(folder, text) is not None
+
+
+@pytest.mark.parametrize(
+    "field", [field.name for field in fields(PackageFile) if field.name != LINE]
+)
+def test_what_a_lock_says_of_a_package_changes_the_key_of_the_image(
+    folder: Path, field: str
+) -> None:
+    def change(package: PackageFile) -> PackageFile:
+        value = getattr(package, field)
+        if field == "sha256":
+            return replace(package, sha256=value[::-1])
+        return replace(package, **{field: OTHERS[type(value)](value)})
+
+    text = EVERYTHING.replace(FROM_AN_ARCHIVE, "")
+    before, after = locked_key(folder, text), locked_key(folder, text, change)
+    assert before and after and before != after
+
+
+def test_where_a_locked_package_comes_from_changes_no_key(folder: Path) -> None:
+    text = EVERYTHING.replace(FROM_AN_ARCHIVE, "")
+    elsewhere = Place("http://elsewhere.invalid", "sid/main", "20260101T000000Z", "x.deb")
+    after = locked_key(folder, text, lambda package: replace(package, where=elsewhere))
+    assert after == locked_key(folder, text)
+
+
+OF_PACKAGES = ("package", "packages", "repository", "source", "signing")
+
+WHO_VOUCHES = {"signing@key", "repository@repository_gpgcheck"}
+"""Packages of a lock are known by their digests."""
+
+
+@pytest.mark.parametrize(
+    ("base", "element", "attribute", "value"),
+    [row for row in EFFECTS if row[1] in OF_PACKAGES],
+    ids=[f"{e}@{a}={v}" for _, e, a, v in EFFECTS if e in OF_PACKAGES],
+)
+def test_a_lock_does_not_hide_what_the_description_asks(
+    folder: Path, base: str, element: str, attribute: str | None, value: str
+) -> None:
+    name = name_of(element, attribute)
+    if value_of(base, element, attribute) == value or name in OF_THE_ARCHIVE:
+        return
+    base = base.replace(FROM_AN_ARCHIVE, "")
+    before = locked_key(folder, base)
+    try:
+        after = image_key(folder, changed(base, element, attribute, value))
+    except LockOutdated:
+        return
+    assert before is not None
+    assert (after == before) == (name in WHO_VOUCHES)
 
 
 def test_a_variable_that_a_script_looks_at_counts_though_nothing_else_does(folder: Path) -> None:

@@ -6,13 +6,13 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from built_description import EVERYTHING, write_files
-from planned_keys import MIRRORS, make_entries, planned, store_beside
+from planned_keys import MIRRORS, lock, make_entries, planned, store_beside
 
 from kiwilite.build.executor import Keyed
 from kiwilite.build.host import Identity, ToolDigests
@@ -21,6 +21,7 @@ from kiwilite.cli.main import main
 from kiwilite.description.vocabulary import vocabulary
 from kiwilite.plan import image_steps, partitions, tree_steps
 from kiwilite.plan.origins import ORIGINS
+from kiwilite.plan.selection import Selection
 
 # As a person writes it: every attribute that these tests change has a line of its own.
 TEXT = (
@@ -78,7 +79,7 @@ def edit(folder: Path, old: str, new: str) -> None:
 
 def test_before_the_first_build_all_was_never_built(say: Say) -> None:
     lines = say().splitlines()
-    assert [line.split()[0] for line in lines][:3] == ["bootstrap", "packages", "customise"]
+    assert [line.split()[0] for line in lines][:3] == ["resolve-packages", "bootstrap", "packages"]
     assert all("never built" in line for line in lines)
 
 
@@ -132,6 +133,29 @@ def test_of_packages_the_new_one_is_named(folder: Path, say: Say) -> None:
     edit(folder, '<package name="dracut"/>', '<package name="dracut"/>\n<package name="nano"/>')
     line = line_of(folder, 'name="nano"')
     assert f'package@name: added "nano"  (description/appliance.kiwi:{line})' in say()
+
+
+def test_of_a_lock_the_packages_that_changed_are_named(folder: Path, say: Say) -> None:
+    names: list[str] = []
+
+    def other(chosen: Selection) -> Selection:
+        first, second, third, *rest = chosen.image
+        names.extend((first.name, second.name, third.name))
+        rest.append(replace(first, name="zzz"))
+        changed = (replace(first, version="2"), replace(second, sha256="f" * 64), *rest)
+        return replace(chosen, image=changed)
+
+    lock(folder)
+    build(folder)
+    assert say() == "nothing would run: the store has the result of every step\n"
+    lock(folder, other)
+    first, second, third = names
+    assert re.findall(r" (package \S+: .*)", re.sub(r"\b[0-9a-f]{64}\b", "1", say())) == [
+        f"package {first}: 1 → 2",
+        f"package {second}: other content of 1",
+        "package zzz: added 1",
+        f"package {third}: removed 1",
+    ]
 
 
 def test_passwords_are_neither_said_nor_recorded(folder: Path, say: Say) -> None:

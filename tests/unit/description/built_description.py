@@ -60,7 +60,9 @@ EVERYTHING = f"""\
 <repository type="apt-deb" profiles="p" arch="x86_64" alias="debian" components="main"
  distribution="trixie" imageinclude="true" repository_gpgcheck="true"
  priority="500" architectures="amd64">
-<source path="http://example.org/debian"><signing key="file://rsa.pem"/></source>
+<source path="http://example.org/{{snapshot}}/debian" snapshot="20260101T000000Z">
+<signing key="file://rsa.pem"/>
+</source>
 </repository>
 <repository type="apt-deb" distribution="trixie" imageonly="false">
 <source path="http://example.org/more"/>

@@ -19,6 +19,7 @@ from kiwilite.description.support_table import BUILT
 from kiwilite.description.tree import Node
 from kiwilite.plan.compile import compile
 from kiwilite.plan.image_steps import Uki
+from kiwilite.plan.selection import Unselected
 
 HERE = Path(__file__).parent / "bring_your_own"
 GUIDE = Path(kiwilite.__file__).parent.parent / "docs/bring-your-own.md"
@@ -132,7 +133,9 @@ def test_settings_and_hooks_beside_it_are_named(before: Path) -> None:
 
 def test_every_word_of_its_kernel_line_is_passed_on(before: Path, after: Path) -> None:
     appliance, _ = load(after, arch="x86_64")
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected(""), mirrors={}
+    )
     uki = plan.node("uki").step
     assert isinstance(uki, Uki)
     assert uki.profiles[0].cmdline == "console=ttyS0 rootwait pstore.backend=efi"
@@ -144,7 +147,9 @@ def test_after_the_changes_of_the_guide_it_compiles_to_a_plan(
 ) -> None:
     appliance, found = load(after, chosen, arch="x86_64")
     assert [d.code for d in found] == ["KL0602"]
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected(""), mirrors={}
+    )
     assert [p.name for p in plan.partitions] == [
         "p.legacy",
         "p.UEFI",

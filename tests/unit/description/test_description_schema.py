@@ -97,6 +97,7 @@ def test_every_element_and_attribute_is_documented() -> None:
         "partition@mountoptions",
         "packages@bootstrap_digest",
         "preferences@script_network",
+        "source@snapshot",
         "preferences@source_date_epoch",
     ],
 )

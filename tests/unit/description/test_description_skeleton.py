@@ -16,6 +16,7 @@ from kiwilite.description.load import load
 from kiwilite.description.schema import schema_file
 from kiwilite.description.skeleton import fault_of_name, skeleton
 from kiwilite.plan.compile import compile
+from kiwilite.plan.selection import Unselected
 
 
 @pytest.fixture
@@ -38,7 +39,9 @@ def test_a_new_description_is_valid_and_gives_no_warning(
 @pytest.mark.parametrize("profiles", [[], ["debug"]])
 def test_a_new_description_compiles_to_a_plan(kiosk: Path, profiles: list[str]) -> None:
     appliance, _ = load(kiosk, profiles, arch="x86_64")
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="0", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected("0"), mirrors={}
+    )
     assert [p.name for p in plan.partitions] == ["p.legacy", "p.UEFI", "home", "p.lxreadonly"]
 
 

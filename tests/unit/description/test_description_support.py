@@ -30,6 +30,7 @@ from kiwilite.description.support_table import BUILT
 from kiwilite.description.vocabulary import ElementForm, ValueType, vocabulary
 from kiwilite.plan.compile import compile
 from kiwilite.plan.references import plain
+from kiwilite.plan.selection import Unselected
 
 
 def path_to(element: str) -> list[ElementForm]:
@@ -113,7 +114,9 @@ def outcome(directory: Path, text: str) -> str:
     # without its digest an archive is looked for; with it, it is known before
     wanted = appliance.packages.bootstrap_package
     archive = [wanted.name, wanted.digest] if wanted else None
-    plan = compile(appliance, bootstrap_archive=None, epoch=None, pin="", mirrors={})
+    plan = compile(
+        appliance, bootstrap_archive=None, epoch=None, packages=Unselected(""), mirrors={}
+    )
     rows = [plain(plan), archive]
     return re.sub(r"appliance\.kiwi:\d+:\d+", "", json.dumps(rows, default=str))
 

@@ -1,13 +1,14 @@
-"""The .deb writer against dpkg-deb and apt."""
+"""The .deb writer and reader against dpkg-deb and apt."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from kiwilite.ondisk.deb import BadDeb, write_deb
+from kiwilite.ondisk.deb import BadDeb, UnknownCompression, read_control, write_deb
 
 CONTROL = {
     "Package": "initramfs-not-needed",
@@ -100,3 +101,38 @@ def test_fields_that_dpkg_would_refuse_are_refused(change: dict[str, str]) -> No
 def test_paths_that_make_no_tree_are_refused(files: dict[str, bytes]) -> None:
     with pytest.raises(BadDeb):
         write_deb(CONTROL, files)
+
+
+def test_what_is_written_is_read() -> None:
+    text = read_control(io.BytesIO(write_deb(CONTROL)))
+    assert text == "".join(f"{name}: {value}\n" for name, value in CONTROL.items())
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "xz"])
+def test_a_package_of_dpkg_s_is_read_as_dpkg_reads_it(tmp_path: Path, compression: str) -> None:
+    tree = tmp_path / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text("".join(f"{n}: {v}\n" for n, v in CONTROL.items()))
+    package = tmp_path / "package.deb"
+    output("dpkg-deb", "--build", "--uniform-compression", f"-Z{compression}", tree, package)
+    with package.open("rb") as stream:
+        assert read_control(stream) == output("dpkg-deb", "--field", package)
+
+
+def test_a_compression_python_does_not_know_is_told_apart() -> None:
+    package = write_deb(CONTROL).replace(b"control.tar     ", b"control.tar.zst ")
+    with pytest.raises(UnknownCompression):
+        read_control(io.BytesIO(package))
+
+
+@pytest.mark.parametrize("size", [0, 7, 8, 60, 75, 131, 140, 300, 700])
+def test_a_package_cut_off_anywhere_is_refused(size: int) -> None:
+    with pytest.raises(BadDeb):
+        read_control(io.BytesIO(write_deb(CONTROL)[:size]))
+
+
+def test_a_member_that_gives_no_size_is_refused() -> None:
+    package = bytearray(write_deb(CONTROL))
+    package[8 + 48 : 8 + 58] = b"nonsense  "
+    with pytest.raises(BadDeb, match="broken header"):
+        read_control(io.BytesIO(bytes(package)))

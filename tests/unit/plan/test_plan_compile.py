@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from plan_samples import PROFILES, X86, plan_of, x86
+from plan_samples import PROFILES, SELECTION, X86, plan_of, x86
 
 from kiwilite.boot.uki import UkiProfile, entry_id
 from kiwilite.plan import disk as d
@@ -21,6 +21,7 @@ from kiwilite.plan.references import outputs_of, plain, sources_of
 T = TypeVar("T")
 
 NODES = [
+    "resolve-packages",
     *("bootstrap", "packages", "customise", "boot-files", "root", "root-verity"),
     *("home", "oci-storage", "oci-preloaded", "oci-preloaded-verity", "uki", "esp"),
     *("layout", "disk", "qcow2"),
@@ -200,9 +201,19 @@ def test_with_an_archive_the_tree_starts_from_it() -> None:
 
 
 def test_a_bootstrap_archive_is_two_steps() -> None:
-    nodes = bootstrap_plan(x86("bootstrapped"), epoch=None, pin="today")
+    nodes = bootstrap_plan(x86("bootstrapped"), epoch=None, packages=SELECTION)
     assert [n.name for n in nodes] == ["bootstrap", "pack"]
-    assert nodes[0] == plan_of(x86()).node("bootstrap")
+    assert nodes[0] == plan_of(x86(), packages=SELECTION).node("bootstrap")
+
+
+def test_packages_are_selected_first_and_each_step_has_its_own() -> None:
+    unselected = plan_of(x86())
+    assert unselected.nodes[0].name == "resolve-packages"
+    assert s.outputs_of(unselected.node("packages").step) == ("bootstrap", "resolve-packages")
+    plan = plan_of(x86(), packages=SELECTION)
+    assert plan.nodes[0].name == "bootstrap"
+    assert step(plan, "bootstrap", s.Bootstrap).package_files == SELECTION.bootstrap
+    assert step(plan, "packages", s.Packages).package_files == SELECTION.image
 
 
 def test_a_mirror_changes_no_step_of_an_image_that_keeps_no_sources() -> None:

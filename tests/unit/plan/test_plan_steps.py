@@ -49,7 +49,7 @@ def test_inputs_are_found_wherever_they_stand_each_once_and_in_order() -> None:
 
 def test_files_are_found_in_lists_of_steps_inside_steps() -> None:
     source = s.AptSource("dir:/x", "./", (), signed_by=(KEY, FILE))
-    step = s.Bootstrap((source, source), (), "amd64", 0, "pin")
+    step = s.FindBootstrap("name", (source, source), "amd64", "pin")
     assert s.sources_of(step) == (KEY, FILE)
 
 
