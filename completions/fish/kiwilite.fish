@@ -17,6 +17,7 @@ complete -c kiwilite -n '__fish_seen_subcommand_from system' -l target-dir -r -F
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l type -r -F -d 'The <type> to build, where the description has several'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l refresh -d 'Select packages anew instead of as the last build did'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l update-lock -d 'Of build and lock: select packages anew, renew the lock, and show what…'
+complete -c kiwilite -n '__fish_seen_subcommand_from system' -l tools -x -d 'host: steps call the host\'s mksquashfs, mkfs.xfs and so on, which is…'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l offline -d 'Use no network: packages come from the cache'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l format -x -a 'text json' -d 'Of plan and lock: text or json [default: text]'
 complete -c kiwilite -n '__fish_seen_subcommand_from system' -l why -d 'Of plan: for each step that would run, what changed since the last build'

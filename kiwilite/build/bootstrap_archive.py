@@ -44,7 +44,7 @@ def find(appliance: Appliance, site: Site, watcher: Watcher, *, pin: str) -> Pre
         return None
     path, package = beside_or_stored(appliance, wanted, site), None
     if path is None:
-        keyed = with_keys([_find_node(appliance, wanted, pin)], site.store)
+        keyed = with_keys([_find_node(appliance, wanted, pin)], site)
         execute(keyed, [FIND], site, watcher, read=[FIND])
         package = _package(keyed, site)
         if package is None:
@@ -56,7 +56,7 @@ def find(appliance: Appliance, site: Site, watcher: Watcher, *, pin: str) -> Pre
 
 def fetch(package: PackageFile, site: Site, watcher: Watcher) -> Path:
     """The archive that a package carries. KiwiliteError where it has none of the right name."""
-    keyed = with_keys([_fetch_node(package)], site.store)
+    keyed = with_keys([_fetch_node(package)], site)
     execute(keyed, [FETCH], site, watcher, read=[FETCH])
     found = _archive_in(keyed, site)
     if found is None:
@@ -73,7 +73,7 @@ def make(
 
     Raises KiwiliteError where its digest is not the one the description states.
     """
-    keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, packages=packages), site.store)
+    keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, packages=packages), site)
     execute(keyed, ["pack"], site, watcher, read=["pack"])
     archive = keyed.output(site.store, "pack") / "bootstrap.tar.zst"
     if wanted := appliance.packages.bootstrap_package:
@@ -85,7 +85,7 @@ def made(
     appliance: Appliance, site: Site, *, epoch: int | None, packages: Selection
 ) -> Path | None:
     """The archive that `make` would give, if it is in the store."""
-    keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, packages=packages), site.store)
+    keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, packages=packages), site)
     found = site.store.find(keyed.keys["pack"])
     return found / "bootstrap.tar.zst" if found else None
 
@@ -97,10 +97,10 @@ def known(appliance: Appliance, site: Site, *, pin: str) -> Prebuilt | None:
         return None
     if path := beside_or_stored(appliance, wanted, site):
         return Prebuilt(path, None)
-    package = _package(with_keys([_find_node(appliance, wanted, pin)], site.store), site)
+    package = _package(with_keys([_find_node(appliance, wanted, pin)], site), site)
     if package is None:
         return None
-    found = _archive_in(with_keys([_fetch_node(package)], site.store), site)
+    found = _archive_in(with_keys([_fetch_node(package)], site), site)
     return Prebuilt(found, package) if found else None
 
 

@@ -6,6 +6,7 @@ mirrors:
   debian-security: http://…
 snapshots:
   debian: http://…/{snapshot}/
+tools: tree
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from kiwilite.build.kinds import ToolsFrom
 from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError
 
-KEYS = ("store", "mirrors", "snapshots")
+KEYS = ("store", "mirrors", "snapshots", "tools")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class Configuration:
     store: Path | None = None
     mirrors: Mapping[str, str] = field(default_factory=dict)
     snapshots: Mapping[str, str] = field(default_factory=dict)
+    tools: ToolsFrom = "host"
 
 
 def search_path() -> tuple[Path, ...]:
@@ -72,7 +75,16 @@ def _checked(data: Any, path: Path) -> Configuration:
     store = data.get("store")
     if store is not None and not isinstance(store, str):
         raise KiwiliteError("store: is a folder's path", where=str(path))
-    return Configuration(Path(store).expanduser() if store else None, mirrors, snapshots)
+    folder = Path(store).expanduser() if store else None
+    return Configuration(folder, mirrors, snapshots, _tools(data, path))
+
+
+def _tools(data: dict[Any, Any], path: Path) -> ToolsFrom:
+    match data.get("tools", "host"):
+        case "host" | "tree" as found:
+            return cast(ToolsFrom, found)
+        case other:
+            raise KiwiliteError(f"tools: {other!r} is neither host nor tree", where=str(path))
 
 
 def _addresses(data: dict[Any, Any], key: str, path: Path) -> dict[str, str]:

@@ -14,15 +14,18 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from kiwilite.build.configuration import Configuration, search_path
 from kiwilite.build.findings import Finding, Verdict
 from kiwilite.build.job import BASE_ENVIRONMENT
+from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.mirrors import host_mirrors
 from kiwilite.build.namespace_check import examine_namespaces
 from kiwilite.build.store import default_store
 from kiwilite.build.tools import DATA_FILES, TOOLS, DataFile, Tool, Use
+from kiwilite.build.tools_tree import packages_for
 
 LIBRARIES = {
     "cryptography": "hashes",
@@ -47,13 +50,29 @@ VERSION = re.compile(r"\d+\.\d+[\w.+~-]*")
 def examine(configuration: Configuration, path: Path | None) -> tuple[Finding, ...]:
     """All findings about builds; `path` is the configuration file, if one was named."""
     return (
-        *examine_tools(TOOLS),
-        *(_data_file(item, Path("/")) for item in DATA_FILES),
+        *_as_needed(
+            configuration.tools,
+            [*examine_tools(TOOLS), *(_data_file(item, Path("/")) for item in DATA_FILES)],
+        ),
         *examine_libraries(LIBRARIES),
         *examine_namespaces(),
         *examine_places(configuration, path),
         *examine_mirrors(configuration),
     )
+
+
+def only_in_tree() -> frozenset[str]:
+    """Packages that a host needs not have for builds with `--tools tree`."""
+    return frozenset(packages_for("tree")) - set(packages_for("host"))
+
+
+def _as_needed(tools_from: ToolsFrom, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """What this host's builds take from a tree is a warning, where the host does not have it."""
+    for finding in findings:
+        spared = tools_from == "tree" and finding.package in only_in_tree()
+        if spared and finding.verdict is Verdict.BROKEN:
+            finding = replace(finding, verdict=Verdict.LACKING)  # noqa: PLW2901
+        yield finding
 
 
 def examine_tools(tools: Iterable[Tool]) -> tuple[Finding, ...]:

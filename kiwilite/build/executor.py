@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -22,13 +22,15 @@ from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
-from kiwilite.build.keys import Ingredients, ingredients_of, kind_of
+from kiwilite.build.keys import Ingredients, ingredients_of, kind_of, takes_tools
+from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.manifest import Depth
 from kiwilite.build.network import Network
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
+from kiwilite.build.toolset import Toolset
 from kiwilite.build.uses import Uses
-from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting
+from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting, examine_inside
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.references import outputs_of, sources_of
@@ -70,11 +72,14 @@ class Site:
     network: Network = "online"
     uses: Uses = field(default_factory=Uses)
     """The entries that this run holds."""
+    tools_from: ToolsFrom = "host"
+    tools: Toolset | None = None
+    """The tree that tools come from, once its packages are known; None: the host."""
 
 
-def with_keys(nodes: Sequence[Node], store: Store) -> Keyed:
+def with_keys(nodes: Sequence[Node], site: Site) -> Keyed:
     """Compute every key; nodes must stand after what they read."""
-    tools = ToolDigests(store.tools)
+    tools = ToolDigests(site.store.tools, site.tools.identity if site.tools else None)
     keys: dict[str, str] = {}
     ingredients: dict[str, Ingredients] = {}
     for node in nodes:
@@ -131,6 +136,8 @@ def execute(
         }
         if not todo and not depths:
             return
+        if site.tools is not None and any(takes_tools(node) for node in todo.values()):
+            _provide_tools(site.tools, site, watcher)
         try:
             _run(todo, depths, keyed, site, watcher)
         except Damaged as error:
@@ -139,6 +146,27 @@ def execute(
             for entry, depth in depths.items():
                 uses.trust(entry, depth)
             return
+
+
+def _tools_entry(tools: Toolset, site: Site) -> tuple[Keyed, Site]:
+    """The tree with its key, and where it is made: with the host's tools."""
+    site = replace(site, tools=None)
+    return with_keys([tools.node], site), site
+
+
+def _provide_tools(tools: Toolset, site: Site, watcher: Watcher) -> None:
+    """Make the tree that steps take their tools from, unless the store has it, sound."""
+    keyed, here = _tools_entry(tools, site)
+    name = tools.node.name
+    execute(keyed, [name], here, watcher)
+    entry = keyed.entry(site.store, name)
+    if site.uses.trusts(entry, "whole"):
+        return
+    found = examine_inside([entry])[entry]
+    if found:
+        _give_up({entry: found}, keyed, here, watcher)
+        execute(keyed, [name], here, watcher)
+    site.uses.trust(entry)
 
 
 def _give_up(damage: Damage, keyed: Keyed, site: Site, watcher: Watcher) -> None:
@@ -258,6 +286,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
             binds += [Bind(str(path)) for path in job.outputs.values()]
             # All of them: a single one may be removed before it is bound.
             binds += [Bind(str(site.store.entries))] if job.earlier else []
+            binds += [Bind(str(job.tools))] if job.tools else []
             binds += site.extra_binds
             environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
             status = run_inside(
@@ -298,7 +327,16 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         earlier=site.store.newest_with(reuses) if reuses else (),
         snapshots=site.snapshots,
         network=site.network,
+        tools=_tools_of(node, site),
     )
+
+
+def _tools_of(node: Node, site: Site) -> Path | None:
+    """The root of the tree that the node's tools come from; None: the host."""
+    if site.tools is None or not takes_tools(node):
+        return None
+    keyed, _ = _tools_entry(site.tools, site)
+    return keyed.output(site.store, site.tools.node.name) / "tree"
 
 
 def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:

@@ -33,10 +33,13 @@ class ToolDigests:
     """What identifies each tool: its bytes and those of the libraries it loads.
 
     Hashing them costs a second or so; the result is kept in `cache` for as long as size,
-    time stamps and inode of all files stay the same.
+    time stamps and inode of all files stay the same. Tools of a tree have one identity
+    together, since they load each other's libraries.
     """
 
     cache: Path
+    tree: Identity | None = None
+    """The tree that tools come from; its path is what it is called."""
     _known: dict[str, Any] = field(default_factory=dict)
     _loaded: bool = False
     _seen: dict[str, Identity] = field(default_factory=dict)

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kiwilite.build import bootstrap_archive, locking, selecting
+from kiwilite.build import bootstrap_archive, locking, selecting, tools_tree
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
+from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.lock_file import lock_path
 from kiwilite.build.mirrors import DISTRO, address_of, host_mirrors, is_local
 from kiwilite.build.network import Network
@@ -48,12 +49,22 @@ class Result:
 
 
 def site_for(
-    appliance: Appliance, configuration: Configuration, network: Network = "online"
+    appliance: Appliance,
+    configuration: Configuration,
+    network: Network = "online",
+    tools_from: ToolsFrom | None = None,
 ) -> Site:
-    """Store and mirrors of this host. Raises where a `distro:` source has no mirror."""
+    """Store, mirrors and tools of this host; `tools_from` wins over the configuration.
+
+    Raises where a `distro:` source has no mirror, and where tools cannot see the store.
+    """
     store = Store((configuration.store or default_store()).absolute())
     store.create()
     mirrors = host_mirrors(configuration.mirrors)
+    tools_from = tools_from or configuration.tools
+    if tools_from == "tree":
+        tools_tree.check_place(store)
+        address_of(tools_tree.SOURCE.uri, None, mirrors, {})
     sources = apt_sources(appliance)
     for repository in appliance.repositories:
         folder = is_local(repository.address)
@@ -66,7 +77,7 @@ def site_for(
             error.where = str(repository.span)
             raise
     binds = tuple(Bind(str(f)) for f in local_folders(sources))
-    return Site(store, mirrors, binds, configuration.snapshots, network)
+    return Site(store, mirrors, binds, configuration.snapshots, network, tools_from=tools_from)
 
 
 def _check_snapshot(repository: Repository) -> None:
@@ -133,12 +144,13 @@ def planned(
     )
     if chosen.locked is not None and (warning := locking.other_tools(plan, chosen.locked, site)):
         tell(warning)
-    return plan, with_keys((*chosen.steps, *plan.nodes), site.store)
+    return plan, with_keys((*chosen.steps, *plan.nodes), site)
 
 
 def bootstrap(appliance: Appliance, site: Site, watcher: Watcher, *, refresh: bool) -> Path:
     """Make the bootstrap archive from the description's own packages. Raises as `build` does."""
     with placed(appliance, site):
+        site = tools_tree.equipped(appliance, site, watcher, refresh=refresh)
         packages = selecting.without_archive(appliance, site, watcher, refresh=refresh)
         return bootstrap_archive.make(
             appliance, site, watcher, epoch=source_date_epoch(), packages=packages
@@ -164,6 +176,7 @@ def build(
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is there, and it is not a folder")
     with placed(appliance, site):
+        site = tools_tree.equipped(appliance, site, watcher, refresh=refresh)
         plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
         sources = _published(plan, keyed, site.store)
         names = {kind: f"{plan.file_name}.{kind}" for kind in sources}
@@ -235,6 +248,7 @@ def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
     Where the bootstrap archive is not there yet, the tree is shown as made from packages;
     where none are selected yet, the selection is its first step.
     """
+    site = tools_tree.foreseen(appliance, site)
     epoch = source_date_epoch()
     chosen = selecting.known(appliance, site)
     archive = chosen.archive_path if chosen else None
@@ -252,4 +266,4 @@ def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
         packages=packages,
         mirrors=site.mirrors,
     )
-    return plan, with_keys((*(chosen.steps if chosen else ()), *plan.nodes), site.store)
+    return plan, with_keys((*(chosen.steps if chosen else ()), *plan.nodes), site)

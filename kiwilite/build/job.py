@@ -5,11 +5,12 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kiwilite.build import syscalls as sc
 from kiwilite.build.network import Network
+from kiwilite.build.tools_view import enter_view
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.plan.references import Output, Source
 
@@ -36,7 +37,7 @@ class Job:
     names to URLs as this host has them, `snapshots` does for those that keep the past.
     `earlier` are folders of earlier results that may spare work, the newest first; they are
     not part of the key, so the result must be the same without them, and any of them may be
-    damaged or gone.
+    damaged or gone. `tools` is the tree that tools are run from; None: they are the host's.
     """
 
     title: str
@@ -50,6 +51,18 @@ class Job:
     earlier: tuple[Path, ...] = ()
     snapshots: Mapping[str, str] = field(default_factory=dict)
     network: Network = "online"
+    tools: Path | None = None
+
+    @property
+    def on_host(self) -> Job:
+        """The same job with the host's tools, which have the host's way to the network."""
+        return replace(self, tools=None)
+
+    def tool_file(self, pattern: str) -> Path | None:
+        """Where tools find a file that fits `pattern`, a glob below `/`; None: nowhere."""
+        root = self.tools or Path("/")
+        found = next(iter(sorted(root.glob(pattern))), None)
+        return Path("/") / found.relative_to(root) if found else None
 
     def read(self, output: Output) -> Path:
         """Folder of another step's result."""
@@ -82,22 +95,24 @@ class Job:
             errors="replace",
             cwd=self.scratch,
             check=False,
-            preexec_fn=_end_with_parent,
+            preexec_fn=self._prepare,
         )
         self.note(f"+ {' '.join(words)}\n{done.stdout}")
         if done.returncode != 0:
             raise failure(words[0], done.returncode, done.stdout)
         return done.stdout
 
+    def _prepare(self) -> None:
+        """In the new process, before it becomes the tool."""
+        if self.tools is not None:
+            enter_view(self.tools, self.scratch)
+        # A tool must not outlive the step that was ended.
+        sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
+
     def note(self, text: str) -> None:
         """Add to the step's log."""
         with self.log.open("a") as stream:
             stream.write(text)
-
-
-def _end_with_parent() -> None:
-    """In the new process: a tool must not outlive the step that was ended."""
-    sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def failure(tool: str, status: int, output: str) -> StageFailed | NoSpace:

@@ -4,7 +4,9 @@ A key is the SHA-256 over the step's own data, the keys of the steps it reads, t
 and modes of the description's files it reads, the code that runs it (the kind's module
 and all it imports from this package, and what starts it), the Python and the libraries
 that this code runs with, and the tools it calls with the libraries they load and the
-files of the host they read. Nothing else can change a result, so nothing else is in it:
+files of the host they read. Where tools come from a tree of their own, it is the packages
+of that tree instead, and nothing of the host's. Nothing else can change a result, so nothing
+else is in it:
 
 - owners and time stamps of the description's files, because no step looks at them;
 - the caller's environment, locale, time zone and umask, host name and processors: steps have
@@ -78,11 +80,24 @@ def ingredients_of(node: Node, keys: Mapping[str, str], tools: ToolDigests) -> I
         inputs={name: keys[name] for name in outputs_of(node.step)},
         sources={source: read(source) for source in sources_of(node.step)},
         code=code_of(kind),
-        tools={name: tools.tool(name) for name in kind.tools}
-        | {pattern: tools.files(pattern) for pattern in kind.host_files},
+        tools=_tools(kind, tools),
         libraries={"python": interpreter()}
         | {name: library_version(name) for name in kind.libraries},
     )
+
+
+def takes_tools(node: Node) -> bool:
+    """Whether the node's tools come from the tree, where a build has one."""
+    kind = kind_of(node)
+    return bool(kind.tools) and kind.tools_from == "tree"
+
+
+def _tools(kind: Kind, tools: ToolDigests) -> dict[str, Identity]:
+    if tools.tree is not None and kind.tools_from == "tree":
+        return {tools.tree.path: tools.tree} if kind.tools else {}
+    return {name: tools.tool(name) for name in kind.tools} | {
+        pattern: tools.files(pattern) for pattern in kind.host_files
+    }
 
 
 def key_of(node: Node, keys: Mapping[str, str], tools: ToolDigests) -> str:

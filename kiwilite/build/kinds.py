@@ -14,6 +14,8 @@ from kiwilite.plan import steps as s
 from kiwilite.plan.image_steps import BLOCKS
 
 Place = Literal["host", "namespace"]
+ToolsFrom = Literal["host", "tree"]
+"""Where tools come from: the host's own folders, or a tree of packages (`tools_tree`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,9 @@ class Kind:
     of this package that it copies into it; `host_files` are glob patterns below `/` of
     what its tools read of the host; `libraries` are the Python distributions it imports. `reuses`
     names a file of earlier results that spares work: what is found there never changes a
-    result.
+    result. `tools_from` is where the tools come from where a build takes them from a tree:
+    the host still has what asks repositories, with the host's proxy and certificates, and
+    what makes that tree.
     """
 
     module: str
@@ -35,6 +39,7 @@ class Kind:
     host_files: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
     reuses: str | None = None
+    tools_from: ToolsFrom = "tree"
 
 
 KEYRINGS = "usr/share/keyrings/*-archive-keyring.*"
@@ -53,7 +58,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
     s.Bootstrap: Kind(
         _stage("bootstrap"),
         "namespace",
-        ("mmdebstrap", "perl", "apt-get", "dpkg", "dpkg-deb", "tar"),
+        ("mmdebstrap", "perl", "apt-get", "dpkg", "dpkg-deb", "tar", "mount"),
         host_files=APT_CONFIGURATION,
     ),
     s.UnpackBootstrap: Kind(_stage("unpack_bootstrap"), "namespace", ("tar", "zstd")),
@@ -63,6 +68,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
         "namespace",
         ("apt-get", "apt-cache", "dpkg-deb"),
         host_files=(KEYRINGS, *APT_CONFIGURATION),
+        tools_from="host",
     ),
     s.FetchBootstrap: Kind(_stage("fetch_bootstrap"), "namespace", ("dpkg-deb",)),
     s.ResolvePackages: Kind(
@@ -70,7 +76,9 @@ KINDS: Mapping[type[s.Step], Kind] = {
         "namespace",
         ("apt-get", "apt-cache", "dpkg-deb", "tar", "zstd"),
         host_files=(KEYRINGS, *APT_CONFIGURATION),
+        tools_from="host",
     ),
+    s.ToolsTree: Kind(_stage("tools_tree"), "namespace", ("dpkg-deb", "tar"), tools_from="host"),
     s.Packages: Kind(
         _stage("packages"),
         "namespace",
@@ -85,6 +93,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
         "namespace",
         ("zstd",),
         ("boot/initrd_files", "boot/dracut_module"),
+        libraries=("zstandard",),
     ),
     s.BiosBoot: Kind(_stage("bios_boot"), "namespace"),
     s.Squashfs: Kind(_stage("squashfs"), "namespace", libraries=("zstandard",), reuses=BLOCKS),

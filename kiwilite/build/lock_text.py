@@ -9,7 +9,8 @@
        "bootstrap_archive": …,   name, digest and packages of a prebuilt one, else null
        "bootstrap": […],         packages of the minimal tree
        "image": […],             packages on top of it
-       "tools": […]              name, version, digest over program and libraries
+       "tools": […],             name, version, digest over program and libraries
+      "tools_tree": {…}         with --tools tree: its repositories and packages
       }
      }
     }
@@ -24,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from kiwilite.plan.lock import Lock, Locked, LockedArchive, LockedTool, Question
+from kiwilite.plan.lock import Lock, Locked, LockedArchive, LockedTool, LockedTree, Question
 from kiwilite.plan.selection import Archived, RepositoryState, Selection, package_data, package_of
 
 VERSION: Final = 1
@@ -88,7 +89,22 @@ def _data(locked: Locked) -> dict[str, Any]:
         "bootstrap": [package_data(p) for p in locked.selection.bootstrap],
         "image": [package_data(p) for p in locked.selection.image],
         "tools": [asdict(tool) for tool in sorted(locked.tools)],
+        **({"tools_tree": _tree_data(locked.tools_tree)} if locked.tools_tree else {}),
     }
+
+
+def _tree_data(tree: LockedTree) -> dict[str, Any]:
+    return {
+        "repositories": [asdict(state) for state in tree.repositories],
+        "packages": [package_data(p) for p in tree.packages],
+    }
+
+
+def _tree(data: Mapping[str, Any]) -> LockedTree:
+    return LockedTree(
+        repositories=tuple(RepositoryState(**_texts(row)) for row in data["repositories"]),
+        packages=tuple(package_of(row) for row in data["packages"]),
+    )
 
 
 def _locked(data: Mapping[str, Any]) -> Locked:
@@ -114,6 +130,7 @@ def _locked(data: Mapping[str, Any]) -> Locked:
             archived=tuple(Archived(**row) for row in archive["packages"]) if archive else (),
         ),
         tools=tuple(LockedTool(**_texts(row)) for row in data["tools"]),
+        tools_tree=_tree(data["tools_tree"]) if "tools_tree" in data else None,
     )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kiwilite.build import lock_file
+from kiwilite.build import lock_file, tools_tree
 from kiwilite.build.digest import digest_file
 from kiwilite.build.executor import Site, Watcher
 from kiwilite.build.host import ToolDigests, find_tool
@@ -20,9 +20,11 @@ from kiwilite.plan.lock import (
     Locked,
     LockedArchive,
     LockedTool,
+    LockedTree,
     changes,
     question,
     selection_name,
+    tool_changes,
 )
 from kiwilite.plan.lock import other_tools as names_of_others
 from kiwilite.plan.nodes import Plan
@@ -43,6 +45,11 @@ class Renewed:
         """Packages that changed; all of them where nothing was locked before."""
         return changes(self.before, self.after)
 
+    @property
+    def tool_changes(self) -> tuple[Change, ...]:
+        """The same of the tools tree."""
+        return tool_changes(self.before, self.after)
+
 
 def renew(appliance: Appliance, site: Site, watcher: Watcher) -> Renewed:
     """Select packages anew and lock them, whatever the lock said of this selection.
@@ -51,32 +58,53 @@ def renew(appliance: Appliance, site: Site, watcher: Watcher) -> Renewed:
     """
     path, name = lock_file.lock_path(appliance), selection_name(appliance)
     before = lock_file.read(path).selections.get(name)
-    return _put(appliance, site, watcher, before, pin_of(appliance, site, renew=True))
+    with placed(appliance, site):
+        tree = _tree(appliance, site, watcher, renew=True)
+    return _put(appliance, site, watcher, before, pin_of(appliance, site, renew=True), tree)
 
 
 def add(appliance: Appliance, site: Site, watcher: Watcher) -> Renewed | None:
     """Lock what builds install without a lock; None where the selection is locked already.
 
-    Raises as `renew` does, and LockOutdated where what is locked does not fit any more.
+    Where the tools are to come from a tree and the lock has none, it is added. Raises as
+    `renew` does, and LockOutdated where what is locked does not fit any more.
     """
     path, name = lock_file.lock_path(appliance), selection_name(appliance)
-    if name in lock_file.read(path).selections:
-        lock_file.locked_for(appliance)
+    there = name in lock_file.read(path).selections
+    before = lock_file.locked_for(appliance) if there else None
+    if before and (site.tools_from == "host" or before.tools_tree):
         return None
-    return _put(appliance, site, watcher, None, pin_of(appliance, site, renew=False))
+    with placed(appliance, site):
+        tree = _tree(appliance, site, watcher, renew=False)
+    if before is None:
+        return _put(appliance, site, watcher, None, pin_of(appliance, site, renew=False), tree)
+    after = replace(before, tools=(), tools_tree=tree)
+    lock_file.put(path, name, after, site)
+    return Renewed(path, name, before, after)
+
+
+def _tree(appliance: Appliance, site: Site, watcher: Watcher, *, renew: bool) -> LockedTree | None:
+    if site.tools_from == "host":
+        return None
+    return tools_tree.choose(appliance, site, watcher, refresh=renew)
 
 
 def _put(
-    appliance: Appliance, site: Site, watcher: Watcher, before: Locked | None, pin: str
+    appliance: Appliance,
+    site: Site,
+    watcher: Watcher,
+    before: Locked | None,
+    pin: str,
+    tree: LockedTree | None,
 ) -> Renewed:
     path, name = lock_file.lock_path(appliance), selection_name(appliance)
     with placed(appliance, site):
-        locked = _locked(appliance, resolve(appliance, site, watcher, pin=pin), site)
+        locked = _locked(appliance, resolve(appliance, site, watcher, pin=pin), site, tree)
     lock_file.put(path, name, locked, site)
     return Renewed(path, name, before, locked)
 
 
-def _locked(appliance: Appliance, chosen: Chosen, site: Site) -> Locked:
+def _locked(appliance: Appliance, chosen: Chosen, site: Site, tree: LockedTree | None) -> Locked:
     wanted, archive = appliance.packages.bootstrap_package, chosen.archive
     plan = compile(
         appliance,
@@ -92,8 +120,13 @@ def _locked(appliance: Appliance, chosen: Chosen, site: Site) -> Locked:
         if wanted and archive
         else None,
         selection=chosen.selection,
-        tools=tuple(LockedTool(n, _version(n), d) for n, d in _digests(plan, site).items()),
+        tools=() if tree else _tools(plan, site),
+        tools_tree=tree,
     )
+
+
+def _tools(plan: Plan, site: Site) -> tuple[LockedTool, ...]:
+    return tuple(LockedTool(n, _version(n), d) for n, d in _digests(plan, site).items())
 
 
 def other_tools(plan: Plan, locked: Locked, site: Site) -> str | None:
@@ -101,6 +134,13 @@ def other_tools(plan: Plan, locked: Locked, site: Site) -> str | None:
 
     It is no error: what they make is under keys of its own, and the packages are the same.
     """
+    if site.tools_from == "tree":
+        return None
+    if locked.tools_tree:
+        return (
+            "warning: the lock has a tools tree, and this build takes the host's tools; with "
+            "--tools tree the image is the one of the lock"
+        )
     digests = _digests(plan, site)
     others = names_of_others(locked, tuple(LockedTool(n, "", d) for n, d in digests.items()))
     if not others:

@@ -183,7 +183,7 @@ def _fetch(job: Job, wanted: Mapping[str, Path]) -> str:
     if not words:
         return ""
     try:
-        job.run([_APT_HELPER, *_OPTIONS, "download-file", *words])
+        job.on_host.run([_APT_HELPER, *_OPTIONS, "download-file", *words])
     except StageFailed as error:
         job.note(error.message)
         return job.log.read_text(errors="replace").rpartition("\n+ ")[2]

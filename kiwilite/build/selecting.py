@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from kiwilite.plan.compile import package_list_node
 from kiwilite.plan.lock import Locked
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.selection import Archived, RepositoryState, Selection, package_of
-from kiwilite.plan.trees import RESOLVE, apt_sources
+from kiwilite.plan.tree_steps import AptSource
+from kiwilite.plan.trees import apt_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,11 @@ def pin_of(appliance: Appliance, site: Site, *, renew: bool) -> str:
     Another mirror may have another state, and so has another pin. Of a folder of this host
     the state itself is part of the pin, behind the time. Where the description stands is not.
     """
-    sources = apt_sources(appliance)
+    return pin_for(apt_sources(appliance), site, renew=renew)
+
+
+def pin_for(sources: Sequence[AptSource], site: Site, *, renew: bool) -> str:
+    """The same for any sources."""
     rows = [
         [
             s.uri,
@@ -103,14 +108,14 @@ def without_archive(
     if locked is not None and locked.archive is None and not refresh:
         return locked.dated
     pin = pin_of(appliance, site, renew=refresh)
-    return _selection(_answer(_node(appliance, None, pin), site, watcher))
+    return _selection(answer(_node(appliance, None, pin), site, watcher))
 
 
 def resolve(appliance: Appliance, site: Site, watcher: Watcher, *, pin: str) -> Chosen:
     """Ask apt, whatever a lock says. Raises SourceUnreachable, StageFailed."""
     archive = bootstrap_archive.find(appliance, site, watcher, pin=pin)
     node = _node(appliance, archive, pin)
-    return _chosen(_answer(node, site, watcher), archive, node)
+    return _chosen(answer(node, site, watcher), archive, node)
 
 
 def _node(appliance: Appliance, archive: Prebuilt | None, pin: str) -> Node:
@@ -118,11 +123,17 @@ def _node(appliance: Appliance, archive: Prebuilt | None, pin: str) -> Node:
     return package_list_node(appliance, bootstrap_archive=path, pin=pin)
 
 
-def _answer(node: Node, site: Site, watcher: Watcher) -> Mapping[str, Any]:
+def answer(node: Node, site: Site, watcher: Watcher) -> Mapping[str, Any]:
     """What the step `ResolvePackages` says, taken from the store or made."""
-    keyed = with_keys([node], site.store)
-    execute(keyed, [RESOLVE], site, watcher, read=[RESOLVE])
-    return _read(keyed.output(site.store, RESOLVE))
+    keyed = with_keys([node], site)
+    execute(keyed, [node.name], site, watcher, read=[node.name])
+    return _read(keyed.output(site.store, node.name))
+
+
+def known_answer(node: Node, site: Site) -> Mapping[str, Any] | None:
+    """The same, if the store has it."""
+    found = site.store.find(with_keys([node], site).keys[node.name])
+    return None if found is None else _read(found)
 
 
 def known(appliance: Appliance, site: Site) -> Chosen | None:
@@ -134,15 +145,17 @@ def known(appliance: Appliance, site: Site) -> Chosen | None:
     pin = pin_of(appliance, site, renew=False)
     archive = bootstrap_archive.known(appliance, site, pin=pin)
     node = _node(appliance, archive, pin)
-    key = with_keys([node], site.store).keys[RESOLVE]
-    if site.store.find(key) is None:
-        return None
-    return _chosen(_read(site.store.output(key)), archive, node)
+    data = known_answer(node, site)
+    return None if data is None else _chosen(data, archive, node)
 
 
 def _chosen(data: Mapping[str, Any], archive: Prebuilt | None, node: Node) -> Chosen:
-    states = tuple(RepositoryState(**row) for row in data["repositories"])
-    return Chosen(_selection(data), archive, states, steps=(node,))
+    return Chosen(_selection(data), archive, states_in(data), steps=(node,))
+
+
+def states_in(data: Mapping[str, Any]) -> tuple[RepositoryState, ...]:
+    """The repositories that an answer is from."""
+    return tuple(RepositoryState(**row) for row in data["repositories"])
 
 
 def _selection(data: Mapping[str, Any]) -> Selection:

@@ -46,6 +46,7 @@ TOOLS = (
     Tool("apt-cache", "apt", "looks for a bootstrap archive among the packages"),
     Tool("dpkg", "dpkg", "unpacks packages"),
     Tool("dpkg-deb", "dpkg", "unpacks packages"),
+    Tool("mount", "mount", "gives mmdebstrap's tree its /proc and /dev"),
     Tool("newuidmap", "uidmap", "gives the namespace its user ids", None, Use.USER_BUILD),
     Tool("newgidmap", "uidmap", "gives the namespace its group ids", None, Use.USER_BUILD),
     Tool("cp", "coreutils", "copies trees, with shared blocks where there can be"),

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kiwilite.build.configuration import load
-from kiwilite.build.doctor import examine
+from kiwilite.build.doctor import examine, only_in_tree
 from kiwilite.build.findings import Finding, Verdict, packages_to_install, status
 from kiwilite.cli.parse import parse
 from kiwilite.cli.terminal import wants_colour
@@ -90,9 +90,19 @@ def _coloured(line: str) -> str:
     return f"\x1b[{colour}m{verdict.value}\x1b[0m{line.removeprefix(verdict.value)}"
 
 
+def _with_a_tree(findings: Sequence[Finding]) -> Iterator[str]:
+    """Which of the packages that builds miss they can do without."""
+    broken = {f.package for f in findings if f.verdict is Verdict.BROKEN and f.package}
+    needed = sorted(broken - only_in_tree())
+    if needed != sorted(broken):
+        words = f"only {', '.join(needed)}" if needed else "none"
+        yield f"of what builds miss here, those with --tools tree need {words}"
+
+
 def _advice(findings: Sequence[Finding]) -> Iterator[str]:
     if packages := packages_to_install(findings):
         yield f"to install what is missing:\n    apt-get install {' '.join(packages)}"
+    yield from _with_a_tree(findings)
     for finding in findings:
         if finding.remedy and finding.verdict is not Verdict.FINE:
             yield f"{finding.name}:\n    {finding.remedy}"

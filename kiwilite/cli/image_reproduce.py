@@ -78,6 +78,8 @@ def _subject(appliance: Appliance, configuration: Configuration, found: dict[str
     options = [word for name in found["--profile"] for word in ("--profile", name)]
     if found["--type"]:
         options += ["--type", found["--type"]]
+    if configuration.tools == "tree":
+        options += ["--tools", "tree"]
     file = appliance.file.absolute()
     return Subject(
         file=file,

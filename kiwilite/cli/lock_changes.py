@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kiwilite.build.locking import Renewed
 from kiwilite.plan.lock import Change
@@ -12,19 +12,28 @@ from kiwilite.plan.selection import PackageFile, package_data
 
 
 def print_changes(renewed: Renewed) -> None:
-    """The packages that changed; of a new lock only how many there are."""
-    head = f"{renewed.path}: {renewed.name}, {len(renewed.after.packages)} packages"
-    if renewed.before is None:
-        print(head)
-        return
-    rows = [
-        ("package", "was", "is"),
-        *((c.name, _version(c.old, c), _version(c.new, c)) for c in renewed.changes),
-    ]
-    if len(rows) == 1:
-        print(f"{head}, none of them changed")
-    else:
-        print(f"{head}, {len(rows) - 1} changed\n\n{table(rows)}\n")
+    """The packages that changed; of what was not locked before only how many there are."""
+    before, tree = renewed.before, renewed.after.tools_tree
+    changes = renewed.changes if before else None
+    of_tools = renewed.tool_changes if before and before.tools_tree else None
+    words = [_counted(f"{len(renewed.after.packages)} packages", changes)]
+    if tree:
+        words.append(_counted(f"{len(tree.packages)} of the tools tree", of_tools))
+    print(f"{renewed.path}: {renewed.name}, {'; '.join(words)}")
+    rows = [(c.name, _version(c.old, c), _version(c.new, c)) for c in changes or ()]
+    if tree:
+        rows += [
+            (f"{c.name} (tools)", _version(c.old, c), _version(c.new, c)) for c in of_tools or ()
+        ]
+    if rows:
+        print(f"\n{table([('package', 'was', 'is'), *rows])}\n")
+
+
+def _counted(words: str, changes: Sequence[Change] | None) -> str:
+    """`words`, and how many of them changed where that is known."""
+    if changes is None:
+        return words
+    return f"{words}, {len(changes) or 'none of them'} changed"
 
 
 def _version(package: PackageFile | None, change: Change) -> str:
@@ -36,10 +45,19 @@ def _version(package: PackageFile | None, change: Change) -> str:
 
 
 def changes_as_json(renewed: Renewed | None) -> str:
-    """`added`, `removed` and `changed` packages; all empty where nothing was to do."""
-    changes = renewed.changes if renewed else ()
+    """`added`, `removed` and `changed` packages; all empty where nothing was to do.
+
+    `tools` has the same of a tools tree.
+    """
+    data = _changes_data(renewed.changes if renewed else ())
+    if renewed and renewed.after.tools_tree:
+        data["tools"] = _changes_data(renewed.tool_changes)
+    return json.dumps(data, indent=1)
+
+
+def _changes_data(changes: Sequence[Change]) -> dict[str, object]:
     changed = [c for c in changes if c.old and c.new]
-    data = {
+    return {
         "added": _rows(c.new for c in changes if c.old is None),
         "removed": _rows(c.old for c in changes if c.new is None),
         "changed": [
@@ -48,7 +66,6 @@ def changes_as_json(renewed: Renewed | None) -> str:
             for old, new in zip(_rows([c.old]), _rows([c.new]), strict=True)
         ],
     }
-    return json.dumps(data, indent=1)
 
 
 def _rows(packages: Iterable[PackageFile | None]) -> list[dict[str, object]]:

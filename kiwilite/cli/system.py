@@ -53,6 +53,9 @@ Options:
   --refresh           Select packages anew instead of as the last build did.
   --update-lock       Of `build` and `lock`: select packages anew, renew the lock,
                       and show what changed.
+  --tools=FROM        host: steps call the host's mksquashfs, mkfs.xfs and so on,
+                      which is the default. tree: those of a tree of packages
+                      that is made once, the same on every host.
   --offline           Use no network: packages come from the cache.
   --format=FORMAT     Of `plan` and `lock`: text or json [default: text].
   --why               Of `plan`: for each step that would run, what changed since
@@ -82,6 +85,8 @@ def _check(found: dict[str, Any]) -> None:
     """Raise UsageError for words that do not go together."""
     if found["--format"] not in ("text", "json"):
         raise UsageError(f"--format {found['--format']}: text or json")
+    if found["--tools"] not in (None, "host", "tree"):
+        raise UsageError(f"--tools {found['--tools']}: host or tree")
     if found["--update-lock"] and not (found["build"] or found["lock"]):
         raise UsageError("--update-lock is for `system build` and `system lock`")
     for name in ("--refresh", "--update-lock"):
@@ -93,7 +98,7 @@ def _check(found: dict[str, Any]) -> None:
 
 def _site(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> Site:
     network: Network = "offline" if found["--offline"] else "online"
-    return image.site_for(appliance, configuration, network)
+    return image.site_for(appliance, configuration, network, found["--tools"])
 
 
 def _appliance(found: dict[str, Any]) -> Appliance:

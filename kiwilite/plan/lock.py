@@ -48,35 +48,55 @@ class LockedTool:
 
 
 @dataclass(frozen=True, slots=True)
+class LockedTree:
+    """The packages of a tools tree, and the repositories they are from."""
+
+    repositories: tuple[RepositoryState, ...]
+    packages: tuple[PackageFile, ...]
+
+    @property
+    def dated(self) -> tuple[PackageFile, ...]:
+        """The packages with the time at which each repository had them."""
+        return _dated(self.packages, self.repositories)
+
+
+@dataclass(frozen=True, slots=True)
 class Locked:
-    """One selection of profiles."""
+    """One selection of profiles. With a `tools_tree` there are no `tools` of the host."""
 
     question: Question
     repositories: tuple[RepositoryState, ...]
     archive: LockedArchive | None
     selection: Selection
     tools: tuple[LockedTool, ...]
+    tools_tree: LockedTree | None = None
 
     @property
     def dated(self) -> Selection:
         """The selection with the time at which each repository had what is from it."""
-        times = {(s.repository, s.suite.rstrip("/")): _time(s.date) for s in self.repositories}
-
-        def of(packages: tuple[PackageFile, ...]) -> tuple[PackageFile, ...]:
-            places = (p.where for p in packages)
-            seen = (times.get((w.repository, w.suite.split("/")[0])) for w in places)
-            return tuple(
-                replace(p, where=replace(p.where, seen=time))
-                for p, time in zip(packages, seen, strict=True)
-            )
-
         chosen = self.selection
-        return replace(chosen, bootstrap=of(chosen.bootstrap), image=of(chosen.image))
+        return replace(
+            chosen,
+            bootstrap=_dated(chosen.bootstrap, self.repositories),
+            image=_dated(chosen.image, self.repositories),
+        )
 
     @property
     def packages(self) -> dict[str, PackageFile]:
         """What ends up in the image, by name: the image's packages may renew the minimal tree's."""
         return {p.name: p for p in (*self.selection.bootstrap, *self.selection.image)}
+
+
+def _dated(
+    packages: tuple[PackageFile, ...], repositories: tuple[RepositoryState, ...]
+) -> tuple[PackageFile, ...]:
+    times = {(s.repository, s.suite.rstrip("/")): _time(s.date) for s in repositories}
+    places = (p.where for p in packages)
+    seen = (times.get((w.repository, w.suite.split("/")[0])) for w in places)
+    return tuple(
+        replace(p, where=replace(p.where, seen=time))
+        for p, time in zip(packages, seen, strict=True)
+    )
 
 
 _DATE = re.compile(r"\w{3}, +(\d{1,2}) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) (?:UTC|GMT)")
@@ -207,8 +227,18 @@ class Change:
 
 def changes(old: Locked | None, new: Locked) -> tuple[Change, ...]:
     """Packages added, removed or in other versions (or other bytes), sorted by name."""
-    before = old.packages if old else {}
-    after = new.packages
+    return _changes(old.packages if old else {}, new.packages)
+
+
+def tool_changes(old: Locked | None, new: Locked) -> tuple[Change, ...]:
+    """The same of the tools tree."""
+    before, after = (x.tools_tree.packages if x and x.tools_tree else () for x in (old, new))
+    return _changes({p.name: p for p in before}, {p.name: p for p in after})
+
+
+def _changes(
+    before: Mapping[str, PackageFile], after: Mapping[str, PackageFile]
+) -> tuple[Change, ...]:
     return tuple(
         Change(name, before.get(name), after.get(name))
         for name in sorted(before.keys() | after.keys())

@@ -49,6 +49,7 @@ from kiwilite.plan.tree_steps import (
     PackBootstrap,
     PlaceFile,
     ResolvePackages,
+    ToolsTree,
     UnpackArchive,
     UnpackBootstrap,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "Squashfs",
     "Step",
     "ToolSquashfs",
+    "ToolsTree",
     "TreePlace",
     "Uki",
     "UnpackArchive",
@@ -102,6 +104,7 @@ Step = (
     | FindBootstrap
     | FetchBootstrap
     | ResolvePackages
+    | ToolsTree
     | Packages
     | Customise
     | BootFiles

@@ -91,6 +91,17 @@ class ResolvePackages:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolsTree:
+    """The tools of other steps, unpacked from packages. Result: `tree/`.
+
+    `architecture` is the host's; `package_files` are all packages of the tree.
+    """
+
+    package_files: tuple[PackageFile, ...]
+    architecture: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnpackArchive:
     """`<archive>`: unpacked below `target` in the tree."""
 

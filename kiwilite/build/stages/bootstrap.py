@@ -10,8 +10,8 @@ from kiwilite.build.package_files import check_installed, repository
 from kiwilite.plan.references import Output
 from kiwilite.plan.tree_steps import Bootstrap
 
-SUITE = "selected"
-"""mmdebstrap wants a name for what it installs; with source lines given it means nothing."""
+ANY_SUITE = ""
+"""With a name mmdebstrap 1.5 takes essential packages only from where a Release file says it."""
 
 
 def run(step: Bootstrap, job: Job) -> None:
@@ -33,7 +33,7 @@ def run(step: Bootstrap, job: Job) -> None:
     # `copy:` and not `file:`, because dpkg runs in the tree, where this folder is not.
     environment = {"SOURCE_DATE_EPOCH": str(step.epoch), "TMPDIR": str(job.scratch)}
     with repository(job, step.package_files) as folder:
-        command += [SUITE, tree, f"deb [trusted=yes] copy:{folder} ./"]
+        command += [ANY_SUITE, tree, f"deb [trusted=yes] copy:{folder} ./"]
         job.run(command, environment=environment)
     forget_host(tree)
     check_installed(tree, step.package_files)

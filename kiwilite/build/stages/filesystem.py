@@ -151,7 +151,7 @@ def _xfs(step: FileSystem, job: Job, folder: Path, image: Path) -> None:
         # Made on a file, which does not say what the disk's sectors are.
         + ["-s", f"size={step.sector_size}"]
         + ["-L", step.label[:XFS_LABEL_LENGTH], "-p", str(prototype), str(image)],
-        environment=fixed_clock(step.epoch),
+        environment=fixed_clock(job, step.epoch),
     )
     # mkfs.xfs -p can place a file over the log and still end with 0.
     job.run(["xfs_repair", "-n", "-f", image])
@@ -172,9 +172,9 @@ def features_of(version: str) -> tuple[str, ...]:
     return tuple(word for words in (XFS_FEATURES, *newer) for word in words)
 
 
-def fixed_clock(epoch: int) -> dict[str, str]:
-    """Environment in which a program sees one time: `epoch`."""
-    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+def fixed_clock(job: Job, epoch: int) -> dict[str, str]:
+    """Environment in which a tool of `job` sees one time: `epoch`."""
+    library = job.tool_file("usr/lib/*/faketime/libfaketime.so.1")
     if library is None:
         raise StageFailed(
             "a reproducible XFS needs libfaketime on this host", hint="apt-get install libfaketime"

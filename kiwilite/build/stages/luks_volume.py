@@ -90,7 +90,7 @@ def make_xfs(step: LuksVolume, job: Job, image: Path, size: int) -> None:
     job.run(
         ["mkfs.xfs", "-q", "-f", *xfs_features(job), "-m", f"uuid={step.filesystem_uuid}"]
         + ["-b", "size=4096", "-s", f"size={step.sector_size}", *log, image],
-        environment=fixed_clock(step.epoch),
+        environment=fixed_clock(job, step.epoch),
     )
 
 

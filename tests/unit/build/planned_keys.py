@@ -70,7 +70,7 @@ def select(appliance: Appliance, site: Site) -> None:
     archive = bootstrap_archive.known(appliance, site, pin=pin)
     path = archive.path if archive else None
     node = package_list_node(appliance, bootstrap_archive=path, pin=pin)
-    key = with_keys([node], site.store).keys[node.name]
+    key = with_keys([node], site).keys[node.name]
     if site.store.find(key) is not None:
         return
     step = node.step

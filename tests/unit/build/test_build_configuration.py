@@ -33,6 +33,11 @@ def test_the_home_folder_may_be_abbreviated(nowhere: Path, monkeypatch: pytest.M
     assert load(written(nowhere, "store: ~/k\n")).store == Path("/home/somebody/k")
 
 
+def test_tools_are_the_host_s_unless_a_tree_is_asked_for(nowhere: Path) -> None:
+    assert load(None).tools == "host"
+    assert load(written(nowhere, "tools: tree\n")).tools == "tree"
+
+
 def test_an_empty_file_says_nothing(nowhere: Path) -> None:
     assert load(written(nowhere, "")) == Configuration()
 
@@ -50,7 +55,7 @@ def test_the_file_in_this_folder_comes_before_the_user_s(nowhere: Path) -> None:
     [
         ("mirors: {}\n", "unknown setting mirors", "did you mean mirrors?"),
         ("stor: /x\n", "unknown setting stor", "did you mean store?"),
-        ("zzz: 1\n", "unknown setting zzz", "known are: store, mirrors, snapshots"),
+        ("zzz: 1\n", "unknown setting zzz", "known are: store, mirrors, snapshots, tools"),
         ("- a\n", "names and values are expected", None),
         ("mirrors: [a]\n", "mirrors: maps distribution names to URLs", None),
         ("mirrors: {debian: 7}\n", "mirrors: maps distribution names to URLs", None),
@@ -58,6 +63,8 @@ def test_the_file_in_this_folder_comes_before_the_user_s(nowhere: Path) -> None:
         ("snapshots: {debian: 'http://s.invalid/'}\n", "the address has no {snapshot}", None),
         ("store: [a]\n", "store: is a folder's path", None),
         ("store: {\n", "this is not YAML", None),
+        ("tools: both\n", "tools: 'both' is neither host nor tree", None),
+        ("tools: [tree]\n", "tools: ['tree'] is neither host nor tree", None),
     ],
 )
 def test_a_mistake_is_named_with_its_file(

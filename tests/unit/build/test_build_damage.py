@@ -47,7 +47,7 @@ def built(site: Site, diary: Path) -> Keyed:
         node(diary, "c", "write", "b"),
         node(diary, "d", "write", "b", "a"),
     ]
-    keyed = with_keys(nodes, site.store)
+    keyed = with_keys(nodes, site)
     execute(keyed, ["c"], site, Recorder())
     return keyed
 
@@ -74,7 +74,7 @@ def test_an_input_of_a_damaged_input_may_be_damaged_too(site: Site, diary: Path)
 
 def test_a_step_that_fails_over_a_damaged_input_is_tried_again(site: Site, diary: Path) -> None:
     nodes = [node(diary, "a"), node(diary, "b", "fail", "a")]
-    keyed = with_keys(nodes, site.store)
+    keyed = with_keys(nodes, site)
     execute(keyed, ["a"], site, Recorder())
     flip(keyed, site, "a")
     watcher = Recorder()

@@ -35,7 +35,7 @@ def nothing_half_written(site: Site) -> bool:
 
 def test_inputs_are_made_before_what_reads_them(site: Site, diary: Path) -> None:
     nodes = [node(diary, "a"), node(diary, "b", "write", "a"), node(diary, "c", "write", "b", "a")]
-    keyed, watcher = with_keys(nodes, site.store), Recorder()
+    keyed, watcher = with_keys(nodes, site), Recorder()
     execute(keyed, ["c"], site, watcher)
     assert result(keyed, site, "c") == "abac"
     assert watcher.begun == watcher.ended == ["a", "b", "c"]
@@ -43,7 +43,7 @@ def test_inputs_are_made_before_what_reads_them(site: Site, diary: Path) -> None
 
 
 def test_a_result_is_only_the_result_its_log_and_what_was_noted(site: Site, diary: Path) -> None:
-    keyed = with_keys([node(diary, "a")], site.store)
+    keyed = with_keys([node(diary, "a")], site)
     execute(keyed, ["a"], site, Recorder())
     entry = keyed.output(site.store, "a").parent
     assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "manifest", "out"]
@@ -51,13 +51,13 @@ def test_a_result_is_only_the_result_its_log_and_what_was_noted(site: Site, diar
 
 
 def test_what_nobody_wants_is_not_made(site: Site, diary: Path) -> None:
-    keyed = with_keys([node(diary, "a"), node(diary, "b")], site.store)
+    keyed = with_keys([node(diary, "a"), node(diary, "b")], site)
     execute(keyed, ["a"], site, Recorder())
     assert (runs(diary, "a"), runs(diary, "b")) == (1, 0)
 
 
 def test_a_second_time_there_is_nothing_to_do(site: Site, diary: Path) -> None:
-    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site.store)
+    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site)
     execute(keyed, ["b"], site, Recorder())
     watcher = Recorder()
     execute(keyed, ["b"], site, watcher)
@@ -67,7 +67,7 @@ def test_a_second_time_there_is_nothing_to_do(site: Site, diary: Path) -> None:
 
 
 def test_with_the_last_result_there_its_inputs_may_be_gone(site: Site, diary: Path) -> None:
-    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site.store)
+    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site)
     execute(keyed, ["b"], site, Recorder())
     keyed.output(site.store, "a").rename(site.store.root / "gone")
     assert missing(keyed, ["b"], site.store) == ()
@@ -76,14 +76,14 @@ def test_with_the_last_result_there_its_inputs_may_be_gone(site: Site, diary: Pa
 
 def test_independent_steps_run_side_by_side(site: Site, diary: Path) -> None:
     nodes = [node(diary, "a", "meet"), node(diary, "b", "meet"), node(diary, "c", "write", "a")]
-    keyed = with_keys(nodes, site.store)
+    keyed = with_keys(nodes, site)
     execute(keyed, ["b", "c"], site, Recorder())
     assert result(keyed, site, "c") == "ac"
 
 
 def test_a_failure_is_raised_as_it_was_and_keeps_what_was_done(site: Site, diary: Path) -> None:
     nodes = [node(diary, "a"), node(diary, "b", "fail", "a"), node(diary, "c", "write", "b")]
-    keyed = with_keys(nodes, site.store)
+    keyed = with_keys(nodes, site)
     with pytest.raises(StageFailed) as caught:
         execute(keyed, ["c"], site, Recorder())
     assert caught.value.message == "it went wrong"
@@ -96,7 +96,7 @@ def test_a_failure_is_raised_as_it_was_and_keeps_what_was_done(site: Site, diary
 
 
 def test_a_failure_with_its_own_constructor_is_raised_as_it_was(site: Site, diary: Path) -> None:
-    keyed = with_keys([node(diary, "a", "bad table")], site.store)
+    keyed = with_keys([node(diary, "a", "bad table")], site)
     with pytest.raises(BadGpt, match="entry 3: lies outside") as caught:
         execute(keyed, ["a"], site, Recorder())
     assert caught.value.field == "entry 3"
@@ -105,10 +105,10 @@ def test_a_failure_with_its_own_constructor_is_raised_as_it_was(site: Site, diar
 
 
 def test_after_a_failure_the_next_run_goes_on_where_it_stopped(site: Site, diary: Path) -> None:
-    broken = with_keys([node(diary, "a"), node(diary, "b", "fail", "a")], site.store)
+    broken = with_keys([node(diary, "a"), node(diary, "b", "fail", "a")], site)
     with pytest.raises(StageFailed):
         execute(broken, ["b"], site, Recorder())
-    mended = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site.store)
+    mended = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site)
     watcher = Recorder()
     execute(mended, ["b"], site, watcher)
     assert watcher.begun == ["b"]
@@ -118,7 +118,7 @@ def test_after_a_failure_the_next_run_goes_on_where_it_stopped(site: Site, diary
 def test_a_defect_of_ours_shows_its_last_words_and_where_the_log_is(
     site: Site, diary: Path
 ) -> None:
-    keyed = with_keys([node(diary, "a", "crash")], site.store)
+    keyed = with_keys([node(diary, "a", "crash")], site)
     with pytest.raises(StageFailed) as caught:
         execute(keyed, ["a"], site, Recorder())
     assert "a defect of ours" in caught.value.message
@@ -129,7 +129,7 @@ def test_a_defect_of_ours_shows_its_last_words_and_where_the_log_is(
 
 
 def test_a_full_disk_in_a_step_is_no_space(site: Site, diary: Path) -> None:
-    keyed = with_keys([node(diary, "a", "full")], site.store)
+    keyed = with_keys([node(diary, "a", "full")], site)
     with pytest.raises(NoSpace) as caught:
         execute(keyed, ["a"], site, Recorder())
     assert str(site.store.root) in caught.value.message
@@ -175,7 +175,7 @@ def interrupt_when(condition: Callable[[], bool]) -> threading.Thread:
 @pytest.mark.usefixtures("interruptible")
 def test_control_c_ends_steps_and_their_tools_at_once(site: Site, diary: Path) -> None:
     nodes = [node(diary, "a", "hang"), node(diary, "b", "write", "a")]
-    keyed = with_keys(nodes, site.store)
+    keyed = with_keys(nodes, site)
     tool = diary / "tool"
     thread = interrupt_when(lambda: tool.exists() and bool(tool.read_text().strip()))
     begun = time.monotonic()
@@ -193,12 +193,12 @@ def test_control_c_ends_steps_and_their_tools_at_once(site: Site, diary: Path) -
 
 @pytest.mark.usefixtures("interruptible")
 def test_after_control_c_the_next_run_works(site: Site, diary: Path) -> None:
-    hanging = with_keys([node(diary, "a", "hang")], site.store)
+    hanging = with_keys([node(diary, "a", "hang")], site)
     thread = interrupt_when((diary / "tool").exists)
     with pytest.raises(KeyboardInterrupt):
         execute(hanging, ["a"], site, Recorder())
     thread.join()
-    keyed = with_keys([node(diary, "a")], site.store)
+    keyed = with_keys([node(diary, "a")], site)
     execute(keyed, ["a"], site, Recorder())
     assert result(keyed, site, "a") == "a"
 
@@ -206,7 +206,7 @@ def test_after_control_c_the_next_run_works(site: Site, diary: Path) -> None:
 def test_of_two_builds_at_once_one_makes_the_result_and_both_have_it(
     site: Site, diary: Path
 ) -> None:
-    keyed = with_keys([node(diary, "a")], site.store)
+    keyed = with_keys([node(diary, "a")], site)
     threads = [
         threading.Thread(target=execute, args=(keyed, ["a"], site, Recorder())) for _ in range(3)
     ]
