@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kiwilite.build.lock_text import BadLock, read, write
-from kiwilite.plan.lock import Lock, Locked, LockedArchive, LockedTool, Question
+from kiwilite.plan.lock import Lock, Locked, LockedArchive, LockedTool, LockedTree, Question
 from kiwilite.plan.selection import Archived, PackageFile, Place, RepositoryState, Selection
 
 
@@ -37,6 +37,9 @@ LOCK = Lock(
     {
         "b x86_64 oem": LOCKED,
         "a x86_64 oem": replace(LOCKED, archive=None, selection=Selection((), ())),
+        "c x86_64 oem": replace(
+            LOCKED, tools=(), tools_tree=LockedTree(LOCKED.repositories, (package("mtools"),))
+        ),
     }
 )
 
