@@ -20,7 +20,9 @@ from kiwilite.build.tools import DATA_FILES, TOOLS, Use
 CHECKOUT = PACKAGE.parent
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 PYTHON = ("python3-venv", "python3-dev", "gcc", "pkg-config", "libparted-dev", "ca-certificates")
-"""What makes the environment; the last but one is for pyparted."""
+"""What makes the environment; libparted-dev is for pyparted."""
+ACCOUNTS = ("passwd", "util-linux")
+"""What makes an ordinary user, and lets root be that one."""
 USER = "builder"
 
 
@@ -65,7 +67,7 @@ def make(suite: str, base: Path) -> OtherHost:
     host.work.mkdir(parents=True)
     mirrors = host_mirrors({})
     packages = {tool.package for tool in TOOLS if tool.use in (Use.BUILD, Use.USER_BUILD)}
-    packages |= {item.package for item in DATA_FILES} | set(PYTHON)
+    packages |= {item.package for item in DATA_FILES} | {*PYTHON, *ACCOUNTS}
     run_words(
         *("mmdebstrap", "--mode=root", "--variant=apt", "--skip=output/mknod,output/dev"),
         f"--include={','.join(sorted(packages))}",

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from kiwilite.build.digest import digest_file
 from kiwilite.build.job import Job
 from kiwilite.build.stages import filesystem
 from kiwilite.build.stages.filesystem import XFS_FEATURES, features_of
@@ -146,6 +147,14 @@ needs_tools = pytest.mark.skipif(
 def test_xfs_has_the_sectors_of_its_disk(tmp_path: Path, sector: int) -> None:
     # sb_sectsize, big-endian, at 102; one smaller than the disk's does not mount
     assert struct.unpack_from(">4s98xH", made(tmp_path, "xfs", sector)) == (b"XFSB", sector)
+
+
+@needs_tools
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_file_system_has_the_same_bytes_when_it_is_made_again(tmp_path: Path, kind: str) -> None:
+    for name in ("one", "other"):
+        made(tmp_path / name, kind, 512)
+    assert digest_file(tmp_path / "one/out/image") == digest_file(tmp_path / "other/out/image")
 
 
 @needs_tools
