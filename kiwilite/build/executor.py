@@ -30,7 +30,7 @@ from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.toolset import Toolset
 from kiwilite.build.uses import Uses
-from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting, examine_inside
+from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.references import outputs_of, sources_of
@@ -136,8 +136,9 @@ def execute(
         }
         if not todo and not depths:
             return
-        if site.tools is not None and any(takes_tools(node) for node in todo.values()):
-            _provide_tools(site.tools, site, watcher)
+        tools = _make_tools(todo, site, watcher)
+        if tools is not None and not uses.trusts(tools, "whole"):
+            depths[tools] = "whole"
         try:
             _run(todo, depths, keyed, site, watcher)
         except Damaged as error:
@@ -148,30 +149,27 @@ def execute(
             return
 
 
-def _tools_entry(tools: Toolset, site: Site) -> tuple[Keyed, Site]:
-    """The tree with its key, and where it is made: with the host's tools."""
-    site = replace(site, tools=None)
-    return with_keys([tools.node], site), site
+def _keyed_tools(tools: Toolset, site: Site) -> Keyed:
+    """The tree with its key; it is made with the host's tools."""
+    return with_keys([tools.node], replace(site, tools=None))
 
 
-def _provide_tools(tools: Toolset, site: Site, watcher: Watcher) -> None:
-    """Make the tree that steps take their tools from, unless the store has it, sound."""
-    keyed, here = _tools_entry(tools, site)
-    name = tools.node.name
-    execute(keyed, [name], here, watcher)
-    entry = keyed.entry(site.store, name)
-    if site.uses.trusts(entry, "whole"):
-        return
-    found = examine_inside([entry])[entry]
-    if found:
-        _give_up({entry: found}, keyed, here, watcher)
-        execute(keyed, [name], here, watcher)
-    site.uses.trust(entry)
+def _make_tools(todo: Mapping[str, Node], site: Site, watcher: Watcher) -> Path | None:
+    """Make the tree that steps of `todo` take their tools from, unless the store has it.
+
+    Its entry; None where none of them does.
+    """
+    if site.tools is None or not any(takes_tools(node) for node in todo.values()):
+        return None
+    keyed, name = _keyed_tools(site.tools, site), site.tools.node.name
+    execute(keyed, [name], replace(site, tools=None), watcher)
+    return keyed.entry(site.store, name)
 
 
 def _give_up(damage: Damage, keyed: Keyed, site: Site, watcher: Watcher) -> None:
     """Remove damaged entries, unless another build did so first and made them again."""
-    by_key = {keyed.keys[node.name]: node for node in keyed.nodes}
+    tools = _keyed_tools(site.tools, site) if site.tools else Keyed((), {}, {})
+    by_key = {k.keys[node.name]: node for k in (tools, keyed) for node in k.nodes}
     for entry, found in damage.items():
         with site.store.lock(entry.name):
             if site.uses.let_go(entry):
@@ -255,6 +253,8 @@ def _carry_out_on_sound(
 ) -> None:
     """Carry a step out; raises Damaged where what it read was not sound, however it ended."""
     inputs = [keyed.entry(site.store, name) for name in outputs_of(node.step)]
+    if (tools := _tools_of(node, site)) is not None:
+        inputs.append(tools)
     try:
         _carry_out(node, keyed, site, folder)
     except KiwiliteError:
@@ -327,16 +327,15 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         earlier=site.store.newest_with(reuses) if reuses else (),
         snapshots=site.snapshots,
         network=site.network,
-        tools=_tools_of(node, site),
+        tools=tools / "out" / "tree" if (tools := _tools_of(node, site)) else None,
     )
 
 
 def _tools_of(node: Node, site: Site) -> Path | None:
-    """The root of the tree that the node's tools come from; None: the host."""
+    """The entry of the tree that the node's tools come from; None: they are the host's."""
     if site.tools is None or not takes_tools(node):
         return None
-    keyed, _ = _tools_entry(site.tools, site)
-    return keyed.output(site.store, site.tools.node.name) / "tree"
+    return _keyed_tools(site.tools, site).entry(site.store, site.tools.node.name)
 
 
 def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:

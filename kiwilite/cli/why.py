@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from kiwilite.build.toolset import NAME as TOOLS_TREE
 from kiwilite.build.why import Cause, Reason
 from kiwilite.description.show.elements import Element
 from kiwilite.description.show.place import place_of
@@ -118,11 +119,15 @@ def _words(one: Placed) -> str:
     if reason.cause == "parameter":
         where = f"  ({one.where})" if one.where else ""
         return f"{one.name}: {_change(reason)}{where}"
+    if reason.what == TOOLS_TREE:
+        return f"{TOOLS_TREE}: {_tool(reason)}"
     said = {"tool": _tool, "file": _file, "package": _package}.get(reason.cause, _change)
     return f"{reason.cause} {reason.what}: {said(reason)}"
 
 
 def _tool(reason: Reason) -> str:
+    if reason.what == TOOLS_TREE and reason.before == reason.now:
+        return "its packages changed"
     if reason.before == reason.now:
         return f"the bytes of {reason.now} changed, or those of a library it loads"
     return _change(reason)
