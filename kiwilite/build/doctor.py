@@ -50,7 +50,7 @@ VERSION = re.compile(r"\d+\.\d+[\w.+~-]*")
 def examine(configuration: Configuration, path: Path | None) -> tuple[Finding, ...]:
     """All findings about builds; `path` is the configuration file, if one was named."""
     return (
-        *_as_needed(
+        *as_needed(
             configuration.tools,
             [*examine_tools(TOOLS), *(_data_file(item, Path("/")) for item in DATA_FILES)],
         ),
@@ -66,7 +66,7 @@ def only_in_tree() -> frozenset[str]:
     return frozenset(packages_for("tree")) - set(packages_for("host"))
 
 
-def _as_needed(tools_from: ToolsFrom, findings: Iterable[Finding]) -> Iterator[Finding]:
+def as_needed(tools_from: ToolsFrom, findings: Iterable[Finding]) -> Iterator[Finding]:
     """What this host's builds take from a tree is a warning, where the host does not have it."""
     for finding in findings:
         spared = tools_from == "tree" and finding.package in only_in_tree()

@@ -215,6 +215,31 @@ def test_the_text_ends_with_one_command_for_all_packages_and_each_remedy() -> No
     assert "\x1b" not in text
 
 
+def lacking(package: str) -> Finding:
+    return Finding("tools", "five", Verdict.BROKEN, "not installed", package=package)
+
+
+@pytest.mark.parametrize(
+    ("packages", "words"),
+    [
+        (("mtools", "squashfs-tools"), "those with --tools tree need none"),
+        (("mtools", "zstd", "apt"), "those with --tools tree need only apt, zstd"),
+    ],
+)
+def test_what_a_tools_tree_brings_is_said(packages: tuple[str, ...], words: str) -> None:
+    assert words in command.as_text([lacking(package) for package in packages])
+    assert "--tools tree" not in command.as_text([lacking("zstd")])
+
+
+def test_where_tools_come_from_a_tree_the_host_may_lack_them() -> None:
+    def verdicts(configuration: Configuration) -> list[Verdict]:
+        found = map(lacking, ("mtools", "zstd"))
+        return [f.verdict for f in doctor.as_needed(configuration.tools, found)]
+
+    assert verdicts(Configuration()) == [Verdict.BROKEN, Verdict.BROKEN]
+    assert verdicts(Configuration(tools="tree")) == [Verdict.LACKING, Verdict.BROKEN]
+
+
 @pytest.mark.parametrize(
     ("findings", "expected"),
     [([FINE], 0), ([FINE, LACKING], 0), ([FINE, BROKEN], HostError.exit_status)],
