@@ -12,7 +12,7 @@ PYTHON_FILES := kiwilite tests benchmarks scripts setup.py
 export PATH := $(CURDIR)/$(BIN):/usr/local/sbin:/usr/sbin:/sbin:$(PATH)
 
 .PHONY: start help setup doctor image test lint unit build-tests vm-tests trim-test-store soak \
-	accept-main accept-storage accept-language benchmark format schema generate clean
+	accept-main accept-storage accept-language accept-speed benchmark format schema generate clean
 .NOTPARALLEL:
 
 start: setup help
@@ -71,6 +71,9 @@ accept-storage: setup ## a line of evidence for every claim of the storage stack
 
 accept-language: setup $(KIWI) ## a line of evidence for every claim of the language
 	KIWI_PYTHON=$(KIWI)/bin/python $(BIN)/python tests/accept/language.py
+
+accept-speed: setup $(KIWI) ## a line of evidence for every claim about builds (hours)
+	$(BIN)/python tests/accept/speed.py
 
 $(KIWI): # the reference for what is valid, in an environment of its own
 	python3 -m venv $@

@@ -1,200 +1,175 @@
-"""How fast and how small a build of descriptions/x86 is, measured.
+"""What a build of descriptions/x86 costs, beside other builders and the tools all of them need.
 
-    python benchmarks/build_speed.py [--json]
+    python benchmarks/build_speed.py [--json] [--runs N] [--peer-runs N] [SECTION]...
 
-What is measured, on the machine it runs on:
+Sections, all of them where none is named:
 
-- CPU seconds: user and system time of `kiwilite system build` and of every process it
-  started and waited for, in a store that has the tree with all packages and nothing
-  after it. So customise, initrd, squashfs, hash trees, file systems, UKI, ESP and disk are
-  in it; and, beyond the claim, the conversion to qcow2 and the copy with its checksums.
-- no change: wall-clock time of the same command again, median of five.
-- initrd: size of the compressed archive.
-- memory: resident memory of all Python processes of a build added up at the same moment,
-  sampled every 20 ms in a build of its own. Pages that processes share count once for each,
-  so it is an upper bound. apt, mksquashfs and other tools are not ours and not in it.
+- clean: a build from nothing but the packages in the cache, with each of its steps; the
+  tools that any such build needs, alone, on the same packages and tree; KIWI and mkosi on
+  what comes near the same image. Why one of them cannot be had here is said; that its limit
+  cannot be checked counts as exceeded.
+- changes: the build again without a change, and after each of: another kernel command line,
+  one changed overlay file, one more package. The image with that package has to have the
+  bytes of one that was built from nothing.
+- memory: the most our processes have together, and whether a larger disk takes more.
+- growth: CPU, wall and memory for root trees of 100 MB, 500 MB and 2 GB. It takes 8 GB of disk.
 
-The store of the user gives the packages and is not changed but for that; all else happens
-in a temporary store beside it. Exit status 1 when a limit is exceeded.
+Numbers are medians of the runs, memory is the most of them; all runs on the machine it is
+started on, one thing after the other. `builds/running.py` says what is counted and what
+cannot be. The package cache of the user's store is used and filled, nothing else of it.
+Exit status 1 when a limit is exceeded.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from builds import growth, kiwi_peer, mkosi_peer, ours, raw
+from builds.measures import MB, Measure, Row, as_data, steps_table, table
+from builds.peers import Uninstallable
+
 from kiwilite.build.configuration import load
-from kiwilite.build.store import default_store, remove_tree
+from kiwilite.build.mirrors import host_mirrors
 
-DESCRIPTION = Path(__file__).resolve().parents[1] / "descriptions" / "x86"
-UP_TO_PACKAGES = ("fetch-bootstrap", "bootstrap", "pack", "packages")
-REPEATS = 5
-SAMPLE_SECONDS = 0.02
-MIB = 1 << 20
+SECTIONS = ("clean", "changes", "memory", "growth")
+RUNS, PEER_RUNS = 3, 1
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """One number and the most it may be, in `unit`."""
+class Found:
+    """What a section has to say: tables, numbers with limits, and what could not be done."""
 
-    name: str
-    value: float
-    limit: float
-    unit: str
-
-    @property
-    def within(self) -> bool:
-        return self.value < self.limit
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What one run of the command took."""
-
-    cpu: float
-    wall: float
+    tables: Sequence[tuple[str, Sequence[Row]]]
+    measures: Sequence[Measure] = ()
+    remarks: Sequence[str] = ()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure builds of descriptions/x86.")
     parser.add_argument("--json", action="store_true", help="print numbers for a program")
-    wants_json = parser.parse_args().json
-    measures = measure()
-    if wants_json:
-        rows = [{**asdict(m), "within": m.within} for m in measures]
-        print(json.dumps({"cpus": os.cpu_count(), "measures": rows}, indent=1))
-    else:
-        print(f"descriptions/x86, profile bootstrapped, {os.cpu_count()} processors\n")
-        for m in measures:
-            verdict = "ok" if m.within else "OVER"
-            print(f"{m.name:<44}{m.value:8.2f} {m.unit:<4} limit {m.limit:6.2f}  {verdict}")
-    return 0 if all(m.within for m in measures) else 1
+    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help="of each of ours")
+    parser.add_argument("--peer-runs", type=int, default=PEER_RUNS, metavar="N", help="of others")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    options = parser.parse_args()
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"there is no section {', '.join(sorted(unknown))}: {', '.join(SECTIONS)}")
+    wanted = options.sections or SECTIONS
+    found: list[Found] = []
+    with ours.scratch() as base:
+        builds = ours.measure(base, options.runs) if set(wanted) - {"growth"} else None
+        if builds is not None:
+            found += about_ours(base, builds, wanted, options)
+        if "growth" in wanted:
+            found.append(Found([("How it grows: all after the packages", growth.trees(base))]))
+    print(as_json(found) if options.json else as_text(found))
+    return 0 if all(m.within for f in found for m in f.measures) else 1
 
 
-def measure() -> list[Measure]:
-    """All numbers of this benchmark; builds the image in the user's store where it is not yet."""
-    user_store = (load(None).store or default_store()).absolute()
-    with scratch_store(user_store.parent) as base:
-        run_build(base / "first", user_store)
-        seed(base / "store", user_store)
-        work = run_build(base / "target", base / "store")
-        again = [run_build(base / "target", base / "store").wall for _ in range(REPEATS)]
-        initrd = (result_of(base / "store", "boot-files") / "initrd").stat().st_size
-        seed(base / "other", user_store)
-        memory = peak_memory(base / "third", base / "other")
-    return [
-        Measure("all steps after the packages, CPU", work.cpu, 12, "s"),
-        Measure("second build with no change, median of 5", statistics.median(again), 0.5, "s"),
-        Measure("initrd, compressed", initrd / 1e6, 12, "MB"),
-        Measure("our own processes together, peak memory", memory / 1e6, 300, "MB"),
+def about_ours(
+    base: Path, builds: ours.Builds, wanted: Iterable[str], options: argparse.Namespace
+) -> list[Found]:
+    """The sections that look at builds of descriptions/x86."""
+    found = []
+    if "clean" in wanted:
+        found.append(clean(base, builds, options.runs, options.peer_runs))
+    if "changes" in wanted:
+        found.append(changes(builds))
+    if "memory" in wanted:
+        disks = growth.disks(base, options.runs)
+        found.append(memory(builds, disks))
+    return found
+
+
+def clean(base: Path, builds: ours.Builds, runs: int, peer_runs: int) -> Found:
+    """A clean build against the tools alone, and against others."""
+    tools = raw.measure(base, builds.packages, builds.tree, runs)
+    mirrors = host_mirrors(load(None).mirrors)
+    mine = builds.row(ours.CLEAN)
+    limit = sum(tool.cpu for tool in tools)
+    measures = [Measure("clean build / the tools alone, CPU", mine.cpu / limit, 1.25)]
+    tables = [("kiwilite", [mine]), ("The tools alone", tools)]
+    remarks = []
+    peers: Mapping[str, tuple[Callable[[Mapping[str, str], int], tuple[Row, ...]], float]] = {
+        "KIWI": (kiwi_peer.measure, 1 / 4),
+        "mkosi": (mkosi_peer.measure, 2 / 3),
+    }
+    for name, (measure, most) in peers.items():
+        ratio = float("inf")
+        try:
+            rows = measure(mirrors, peer_runs)
+            tables.append((name, rows))
+            ratio = mine.cpu / rows[0].cpu
+        except Uninstallable as error:
+            remarks.append(f"{name} cannot be measured here: {error}")
+        measures.append(Measure(f"clean build / {name}'s, CPU", ratio, most))
+    return Found(tables, measures, remarks)
+
+
+def changes(builds: ours.Builds) -> Found:
+    """What a change costs."""
+    mine = builds.row(ours.CLEAN)
+    again, command_line, overlay, package = (
+        builds.row(name)
+        for name in (ours.NOTHING, ours.COMMAND_LINE, ours.OVERLAY_FILE, ours.PACKAGE_ADDED)
+    )
+    measures = [
+        Measure("nothing changed, wall", again.wall, 0.3, "s"),
+        Measure("kernel command line changed, wall", command_line.wall, 1.5, "s"),
+        Measure("one overlay file changed / clean build, CPU", overlay.cpu / mine.cpu, 1 / 10),
+        Measure("one small package added / clean build, CPU", package.cpu / mine.cpu, 1 / 2),
+        Measure("its image differs from a clean build's", not builds.same_bytes, 0),
+        Measure("all steps after the packages, CPU", builds.after_packages(), 12, "s"),
+        Measure("initrd, compressed", builds.initrd_bytes / MB, 12, "MB"),
     ]
+    return Found([("kiwilite", builds.rows)], measures)
 
 
-@contextlib.contextmanager
-def scratch_store(beside: Path) -> Iterator[Path]:
-    """A folder for stores and results, removed with all that belongs to foreign ids."""
-    beside.mkdir(parents=True, exist_ok=True)
-    base = Path(tempfile.mkdtemp(prefix="kiwilite-benchmark-", dir=beside))
-    base.chmod(0o755)
-    try:
-        yield base
-    finally:
-        for folder in base.iterdir():
-            for entry in (folder / "entries").glob("*"):
-                entry.unlink() if entry.is_symlink() else remove_tree(entry)
-        remove_tree(base)
+def memory(builds: ours.Builds, disks: Sequence[Row]) -> Found:
+    """What our own processes have, and that a disk's size does not matter."""
+    small, large = (statistics.median(u.memory for u in row.usages) for row in disks)
+    most = max(row.memory for row in (*builds.rows, *disks))
+    measures = [
+        Measure("our own processes together, peak memory", most / MB, 300, "MB"),
+        Measure(f"{disks[-1].name} / {disks[0].name}, peak memory", large / small, 1.1),
+    ]
+    return Found([("Another disk, clean build", disks)], measures)
 
 
-def seed(store: Path, source: Path) -> None:
-    """Give a fresh store what the other has up to the tree with all packages, by links."""
-    (store / "entries").mkdir(parents=True)
-    for about in (source / "entries").glob("*/about.json"):
-        if json.loads(about.read_text())["step"] in UP_TO_PACKAGES:
-            (store / "entries" / about.parent.name).symlink_to(about.parent)
-    for name in ("pins", "bootstrap"):
-        shutil.copytree(source / name, store / name)
-    shutil.copy2(source / "tools.json", store)
+def as_text(found: Sequence[Found]) -> str:
+    """Tables, with the steps of what has any, then numbers with their limits."""
+    parts = [f"descriptions/x86, profile {ours.PROFILE}, {os.cpu_count()} processors"]
+    seen: set[str] = set()
+    for title, rows in (each for section in found for each in section.tables):
+        parts.append(table(title, rows))
+        for row in (r for r in rows if any(u.steps for u in r.usages)):
+            if f"{title}{row.name}" not in seen:
+                parts[-1] += f"\n\n  {row.name}, by step\n{steps_table(row)}"
+            seen.add(f"{title}{row.name}")
+    parts += [remark for section in found for remark in section.remarks]
+    parts.append("\n".join(m.line() for section in found for m in section.measures))
+    return "\n\n".join(parts)
 
 
-def result_of(store: Path, step: str) -> Path:
-    """The one result of a step in a store."""
-    abouts = (store / "entries").glob("*/about.json")
-    found = [p.parent / "out" for p in abouts if json.loads(p.read_text())["step"] == step]
-    assert len(found) == 1, f"{len(found)} results of {step}"
-    return found[0]
-
-
-def start_build(target: Path, store: Path, log: int) -> subprocess.Popen[bytes]:
-    # The user's own configuration could name another store; JSON is YAML.
-    settings = target.with_suffix(".yml")
-    settings.write_text(json.dumps({"store": str(store), "mirrors": dict(load(None).mirrors)}))
-    command = [sys.executable, "-m", "kiwilite", "system", "build", f"--config={settings}"]
-    command += [f"--description={DESCRIPTION}", "--profile=bootstrapped", f"--target-dir={target}"]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-
-def run_build(target: Path, store: Path) -> Usage:
-    """Build, and what it took with all descendants. Leaves with its output where it fails."""
-    with tempfile.TemporaryFile() as log:
-        begun = time.monotonic()
-        process = start_build(target, store, log.fileno())
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.monotonic() - begun
-        process.returncode = os.waitstatus_to_exitcode(status)
-        check(process.returncode, log.fileno())
-    return Usage(usage.ru_utime + usage.ru_stime, wall)
-
-
-def peak_memory(target: Path, store: Path) -> int:
-    """Most bytes that the Python processes of a build had resident at one moment."""
-    peak = 0
-    with tempfile.TemporaryFile() as log:
-        process = start_build(target, store, log.fileno())
-        while process.poll() is None:
-            peak = max(peak, resident(process.pid))
-            time.sleep(SAMPLE_SECONDS)
-        check(process.returncode, log.fileno())
-    return peak
-
-
-def check(status: int, log: int) -> None:
-    if status != 0:
-        os.lseek(log, 0, os.SEEK_SET)
-        sys.stderr.buffer.write(os.read(log, MIB))
-        raise SystemExit(f"the build ended with status {status}")
-
-
-def resident(top: int) -> int:
-    """Bytes resident in the Python processes among `top` and its descendants."""
-    parents: dict[int, int] = {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, IndexError):
-            # After the name in parentheses: state, then the parent.
-            parents[int(path.name)] = int((path / "stat").read_text().rsplit(")", 1)[1].split()[1])
-    family = {top}
-    while more := {p for p, parent in parents.items() if parent in family} - family:
-        family |= more
-    return sum(_resident_if_ours(pid) for pid in family)
-
-
-def _resident_if_ours(pid: int) -> int:
-    with contextlib.suppress(OSError, IndexError):
-        process = Path(f"/proc/{pid}")
-        program = (process / "cmdline").read_bytes().split(b"\0")[0]
-        if Path(os.fsdecode(program)).name.startswith("python"):
-            return int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    return 0
+def as_json(found: Sequence[Found]) -> str:
+    """The same for programs."""
+    data = {
+        "cpus": os.cpu_count(),
+        "measures": [{**asdict(m), "within": m.within} for f in found for m in f.measures],
+        "tables": [
+            {"title": title, "rows": [as_data(row) for row in rows]}
+            for f in found
+            for title, rows in f.tables
+        ],
+        "remarks": [remark for f in found for remark in f.remarks],
+    }
+    return json.dumps(data, indent=1)
 
 
 if __name__ == "__main__":

@@ -28,15 +28,17 @@ class Row:
     """A claim; `parts` maps what has to be shown to a pattern of the tests that show it.
 
     Patterns are searched in `PATH::NAME` of tests. `benchmark` is a program in benchmarks/
-    that measures what the claim says in numbers. With --json it prints them as a list of
-    objects, or as "measures" of an object: `name` or `what`, `value`, `unit` and, where
-    there is one, `limit`; its exit status says whether the limits are kept.
+    that measures what the claim says in numbers, and `sections` are the parts of it that do.
+    With --json it prints them as a list of objects, or as "measures" of an object: `name` or
+    `what`, `value`, `unit` and, where there is one, `limit`; its exit status says whether the
+    limits are kept. "remarks" of an object say what could not be measured.
     """
 
     number: int
     claim: str
     parts: Mapping[str, str] = field(default_factory=dict)
     benchmark: str = ""
+    sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def list_all(rows: Iterable[Row], known: Sequence[str]) -> None:
             for test in matching(pattern, known) or ["no test"]:
                 print(f"    {test}")
         if row.benchmark:
-            print(f"  measured by {row.benchmark}")
+            print(f"  measured by {' '.join((row.benchmark, *row.sections))}")
 
 
 def run_tests(tests: Sequence[str]) -> dict[str, str]:
@@ -144,18 +146,19 @@ def measured(row: Row) -> Said:
     """What the benchmark of a row says."""
     if not row.benchmark:
         return Said("", shown=True)
-    command = [sys.executable, str(ROOT / "benchmarks" / row.benchmark), "--json"]
+    command = [sys.executable, str(ROOT / "benchmarks" / row.benchmark), "--json", *row.sections]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         found = json.loads(done.stdout)
     except ValueError:
         return Said(f"no numbers: {done.stderr.strip()[-300:]}", shown=False)
-    measures = found["measures"] if isinstance(found, dict) else found
-    return Said(", ".join(map(number, measures)), shown=done.returncode == 0)
+    whole = found if isinstance(found, dict) else {"measures": found}
+    said = [", ".join(map(number, whole["measures"])), *whole.get("remarks", ())]
+    return Said("; ".join(said), shown=done.returncode == 0)
 
 
 def number(measure: Mapping[str, object]) -> str:
     """A measure in words."""
     said = f"{measure.get('name') or measure.get('what')} {measure['value']:.2f} {measure['unit']}"
     limit = measure.get("limit")
-    return said if limit is None else f"{said} (limit {limit:g})"
+    return said.strip() if limit is None else f"{said.strip()} (limit {limit:.4g})"

@@ -85,7 +85,12 @@ ROWS = (
         "an ordinary user and root make the same image",
         {"byte for byte": r"^tests/build/test_root_and_user\.py::test_the_same_bytes"},
     ),
-    Row(6, "a build is fast and small", benchmark="build_speed.py"),
+    Row(
+        6,
+        "a build is fast and small",
+        benchmark="build_speed.py",
+        sections=("changes", "memory"),
+    ),
 )
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import evidence
 import language
 import main
 import pytest
+import speed
 import storage
 from evidence import Row
 
@@ -62,7 +63,21 @@ def test_a_benchmark_shows_what_its_status_says(
     assert ("speed 2.00 MiB/s (limit 1)" in said.text) is prints.startswith(("[", "{"))
 
 
-@pytest.mark.parametrize("rows", [main.ROWS, storage.ROWS, language.ROWS])
+def test_a_benchmark_is_asked_for_its_sections_and_its_remarks_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "b.py").write_text(
+        "import json, sys\n"
+        "remarks = [f'{name} is not here' for name in sys.argv[2:]]\n"
+        "print(json.dumps({'measures': [], 'remarks': remarks}))\n"
+    )
+    monkeypatch.setattr(evidence, "ROOT", tmp_path)
+    said = evidence.measured(Row(1, "", benchmark="b.py", sections=("one", "two")))
+    assert "one is not here; two is not here" in said.text
+
+
+@pytest.mark.parametrize("rows", [main.ROWS, storage.ROWS, language.ROWS, speed.ROWS])
 def test_every_row_has_a_number_of_its_own_and_evidence(rows: tuple[Row, ...]) -> None:
     assert [row.number for row in rows] == list(range(1, len(rows) + 1))
     assert all(row.parts or row.benchmark for row in rows)
