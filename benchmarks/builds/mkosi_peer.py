@@ -129,14 +129,18 @@ def configure(
         (folder / name).mkdir(parents=True, exist_ok=True)
     shutil.copytree(DESCRIPTION / "root", folder / "root", dirs_exist_ok=True)
     sources = folder / "mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources"
-    sources.parent.mkdir(parents=True, exist_ok=True)
     text = SOURCES.format(mirror=mirrors["debian"], security=mirrors["debian-security"])
-    sources.write_text(text)
+    _write(sources, text)
     for name, partition in PARTITIONS.items():
-        (folder / "mkosi.repart" / name).write_text(f"[Partition]\n{partition}")
+        _write(folder / "mkosi.repart" / name, f"[Partition]\n{partition}")
     words = {"mirror": mirrors["debian"], "packages": " ".join(packages)}
-    configuration = CONFIGURATION.format(command_line=command_line, **words)
-    (folder / "mkosi.conf").write_text(configuration)
+    _write(folder / "mkosi.conf", CONFIGURATION.format(command_line=command_line, **words))
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
 
 
 def build(folder: Path) -> Usage:

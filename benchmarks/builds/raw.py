@@ -19,6 +19,7 @@ from builds.ours import DESCRIPTION, user_store
 from builds.peers import wanted_packages
 from builds.running import Usage, run
 from kiwilite.build.code import import_path
+from kiwilite.build.digest import digest_file
 from kiwilite.build.initrd_package import INITRD_CONTROL
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.package_files import repository
@@ -119,7 +120,8 @@ def _mmdebstrap(task: Task) -> Usage:
         initrd.write_bytes(write_deb(INITRD_CONTROL))
         rows = "".join(f"{name}: {value}\n" for name, value in INITRD_CONTROL.items())
         with (folder / "Packages").open("a") as index:
-            index.write(f"\n{rows}Filename: ./initrd.deb\nSize: {initrd.stat().st_size}\n")
+            index.write(f"\n{rows}Filename: ./{initrd.name}\nSize: {initrd.stat().st_size}\n")
+            index.write(f"SHA256: {digest_file(initrd)}\n")
         command: list[str | Path] = ["mmdebstrap", "--mode=root", "--variant=apt"]
         command += ["--format=directory", "--skip=output/mknod,output/dev,chroot/mount/sys"]
         command += [f"--architectures={task.architecture}", f"--include={','.join(task.wanted)}"]

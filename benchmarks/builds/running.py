@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,6 +115,7 @@ def run(
 ) -> Usage:
     """Run a command that has to succeed; leaves the program with its output where it does not."""
     _adopt_orphans()
+    others = frozenset(_children(os.getpid()))
     with tempfile.TemporaryFile() as log:
         begun = time.monotonic()
         child = subprocess.Popen(
@@ -124,7 +125,7 @@ def run(
         with _sampling(watch):
             cpu = _wait(child)
             wall = time.monotonic() - begun
-        cpu += _wait_for_orphans()
+        cpu += _wait_for_orphans(others)
         if child.returncode != 0:
             log.seek(-min(log.tell() or os.fstat(log.fileno()).st_size, SHOWN), os.SEEK_END)
             sys.stderr.buffer.write(log.read())
@@ -148,21 +149,18 @@ def _wait(child: subprocess.Popen[bytes]) -> float:
     return cpu
 
 
-def _wait_for_orphans() -> float:
-    """End what the command left behind, and count it."""
+def _wait_for_orphans(others: Collection[int]) -> float:
+    """End what the command left behind, and count it; `others` are no children of it."""
     cpu, begun = 0.0, time.monotonic()
-    while True:
+    while left := [pid for pid in _children(os.getpid()) if pid not in others]:
         sign = signal.SIGTERM if time.monotonic() - begun < PATIENCE else signal.SIGKILL
-        for pid in _children(os.getpid()):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, sign)
-        try:
-            pid, _, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return cpu
-        cpu += usage.ru_utime + usage.ru_stime
-        if pid == 0:
-            time.sleep(SAMPLE_SECONDS)
+        for pid in left:
+            os.kill(pid, sign)  # a child that has ended keeps its number until it is waited for
+        time.sleep(SAMPLE_SECONDS)
+        for pid in left:
+            ended, _, usage = os.wait4(pid, os.WNOHANG)
+            cpu += usage.ru_utime + usage.ru_stime if ended else 0
+    return cpu
 
 
 @contextlib.contextmanager
