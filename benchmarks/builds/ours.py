@@ -82,12 +82,18 @@ def scratch() -> Iterator[Path]:
 
 
 def fresh_store(path: Path) -> Path:
-    """An empty store that has the user's packages, and selects from them as the user's did."""
+    """An empty store with the user's packages; all beside it select from the same state of them.
+
+    That is the one the user's last build selected from, if there was one.
+    """
     source = Store(user_store())
     source.create()
+    pins = path.parent / "pins"
+    if not pins.exists():
+        shutil.copytree(source.root / "pins", pins)
     path.mkdir()
     (path / "packages").symlink_to(source.packages)
-    shutil.copytree(source.root / "pins", path / "pins")
+    (path / "pins").symlink_to(pins)
     return path
 
 
