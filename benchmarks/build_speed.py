@@ -54,8 +54,8 @@ class Found:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure builds of descriptions/x86.")
     parser.add_argument("--json", action="store_true", help="print numbers for a program")
-    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help="of each of ours")
-    parser.add_argument("--peer-runs", type=int, default=PEER_RUNS, metavar="N", help="of others")
+    parser.add_argument("--runs", type=count, default=RUNS, metavar="N", help="of each of ours")
+    parser.add_argument("--peer-runs", type=count, default=PEER_RUNS, metavar="N", help="of others")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     options = parser.parse_args()
     if unknown := set(options.sections) - set(SECTIONS):
@@ -70,6 +70,13 @@ def main() -> int:
             found.append(Found([("How it grows: all after the packages", growth.trees(base))]))
     print(as_json(found) if options.json else as_text(found))
     return 0 if all(m.within for f in found for m in f.measures) and not remarks_of(found) else 1
+
+
+def count(text: str) -> int:
+    """A number of runs. Raises ValueError for anything else."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
 
 
 def about_ours(

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from builds.measures import MB, Row
+from builds.measures import MB, Row, said
 from builds.ours import build, forget, fresh_store, result_of
 from builds.running import Usage
 from kiwilite.build.store import remove_tree
@@ -53,7 +53,7 @@ def trees(base: Path, sizes: Sequence[int] = TREES) -> tuple[Row, ...]:
     rows = []
     for size in sizes:
         fill(description / "root/opt/fill", size * MB - least)
-        usage = build(description, store, base / "grown")
+        usage = said(f"{size} MB", build(description, store, base / "grown"))
         real = size_of(result_of(store, "customise") / "tree") / MB
         rows.append(Row(f"root tree of {real:.0f} MB", (usage,)))
         shutil.rmtree(description / "root", ignore_errors=True)
@@ -78,7 +78,7 @@ def disks(base: Path, runs: int, sizes: Sequence[int] = DISKS) -> tuple[Row, ...
 
 def _disk(base: Path, description: Path) -> Usage:
     store = fresh_store(base / "store-disk")
-    usage = build(description, store, base / "disk")
+    usage = said(description.name, build(description, store, base / "disk"))
     forget(store)
     shutil.rmtree(base / "disk")
     return usage

@@ -22,7 +22,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from builds.measures import Row
+from builds.measures import Row, said
 from builds.ours import CLEAN, DESCRIPTION
 from builds.peers import PEERS, Uninstallable, install, wanted_packages
 from builds.running import Usage, run
@@ -109,8 +109,8 @@ def measure(mirrors: Mapping[str, str], runs: int) -> tuple[Row, ...]:
     pack_modules()
     write_description(mirrors)
     if not (WORK / "cache").exists():
-        build()  # its packages are downloaded
-    return (Row(CLEAN, tuple(build() for _ in range(runs))),)
+        said("KIWI, packages", build())
+    return (Row(CLEAN, tuple(said("KIWI", build()) for _ in range(runs))),)
 
 
 def unpack_rsync() -> None:

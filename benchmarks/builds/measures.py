@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,12 @@ class Measure:
     def line(self) -> str:
         verdict = "ok" if self.within else "OVER"
         return f"{self.name:<58}{self.value:9.3f} {self.unit:<3} limit {self.limit:7.3f}  {verdict}"
+
+
+def said(what: str, usage: Usage) -> Usage:
+    """The usage, once it is shown on standard error: all of it takes an hour or two."""
+    print(f"{what}: {usage.cpu:.2f} s CPU, {usage.wall:.2f} s wall", file=sys.stderr, flush=True)
+    return usage
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from builds.measures import Row
+from builds.measures import Row, said
 from builds.ours import CLEAN, COMMAND_LINE, DESCRIPTION, NOTHING, PACKAGE_ADDED, SMALL_PACKAGE
 from builds.peers import PEERS, Uninstallable, install, wanted_packages
 from builds.running import Usage, run
@@ -94,19 +94,20 @@ def measure(mirrors: Mapping[str, str], runs: int) -> tuple[Row, ...]:
         name: [] for name in (CLEAN, NOTHING, COMMAND_LINE, PACKAGE_ADDED)
     }
     packages = wanted_packages()
+
+    def built(name: str, more: tuple[str, ...], command_line: str) -> Usage:
+        configure(folder, mirrors, (*packages, *more), command_line)
+        return said(f"mkosi, {name}", build(folder))
+
     if not (folder / "package-cache").exists():
-        configure(folder, mirrors, (*packages, SMALL_PACKAGE), LINE)
-        build(folder)
+        built("packages", (SMALL_PACKAGE,), LINE)
     for _ in range(runs):
         for name in ("cache", "out"):
             shutil.rmtree(folder / name, ignore_errors=True)
-        configure(folder, mirrors, packages, LINE)
-        usages[CLEAN].append(build(folder))
-        usages[NOTHING].append(build(folder))
-        configure(folder, mirrors, packages, f"{LINE} quiet")
-        usages[COMMAND_LINE].append(build(folder))
-        configure(folder, mirrors, (*packages, SMALL_PACKAGE), LINE)
-        usages[PACKAGE_ADDED].append(build(folder))
+        usages[CLEAN].append(built(CLEAN, (), LINE))
+        usages[NOTHING].append(built(NOTHING, (), LINE))
+        usages[COMMAND_LINE].append(built(COMMAND_LINE, (), f"{LINE} quiet"))
+        usages[PACKAGE_ADDED].append(built(PACKAGE_ADDED, (SMALL_PACKAGE,), LINE))
     for name in ("cache", "out"):
         shutil.rmtree(folder / name, ignore_errors=True)
     return tuple(Row(name, tuple(found)) for name, found in usages.items())

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from builds.measures import Row
+from builds.measures import Row, said
 from builds.running import Cost, Usage, run
 from kiwilite.build.configuration import load
 from kiwilite.build.digest import digest_file
@@ -166,19 +166,22 @@ def measure(base: Path, runs: int) -> Builds:
     usages: dict[str, list[Usage]] = {name: [] for name in descriptions}
     usages[NOTHING] = []
     cold, store = fresh_store(base / "store-cold"), base / "store-none"
-    build(descriptions[PACKAGE_ADDED], cold, base / "cold", PROFILE)
+
+    def built(name: str, description: str) -> None:
+        usages[name].append(said(name, build(descriptions[description], store, target, PROFILE)))
+
+    said("packages", build(descriptions[PACKAGE_ADDED], cold, base / "cold", PROFILE))
     for number in range(runs):
         forget(store)
-        store = fresh_store(base / f"store-{number}")
-        target = base / f"target-{number}"
-        usages[CLEAN].append(build(descriptions[CLEAN], store, target, PROFILE))
+        store, target = fresh_store(base / f"store-{number}"), base / f"target-{number}"
+        built(CLEAN, CLEAN)
         for _ in range(AGAIN):
-            usages[NOTHING].append(build(descriptions[CLEAN], store, target, PROFILE))
+            built(NOTHING, CLEAN)
         initrd = (result_of(store, "boot-files") / "initrd").stat().st_size
         tree = result_of(store, "customise") / "tree"
         packages = result_of(store, RESOLVE) / "packages.json"
         for name in (COMMAND_LINE, OVERLAY_FILE, PACKAGE_ADDED):
-            usages[name].append(build(descriptions[name], store, target, PROFILE))
+            built(name, name)
     same = digest_file(disk_in(target)) == digest_file(disk_in(base / "cold"))
     forget(cold)
     order = (CLEAN, NOTHING, COMMAND_LINE, OVERLAY_FILE, PACKAGE_ADDED)
