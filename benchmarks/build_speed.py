@@ -34,6 +34,7 @@ from pathlib import Path
 from builds import growth, kiwi_peer, mkosi_peer, ours, raw
 from builds.measures import MB, Measure, Row, as_data, steps_table, table
 from builds.peers import Uninstallable
+from builds.running import Failed
 
 from kiwilite.build.configuration import load
 from kiwilite.build.mirrors import host_mirrors
@@ -110,7 +111,7 @@ def clean(base: Path, builds: ours.Builds, runs: int, peer_runs: int) -> Found:
     for name, (measure, most) in peers.items():
         try:
             rows = measure(mirrors, peer_runs)
-        except Uninstallable as error:
+        except (Uninstallable, Failed) as error:
             remarks.append(f"{name} cannot be measured here: {error}")
         else:
             tables.append((name, rows))

@@ -73,9 +73,9 @@ class Row:
 
 def table(title: str, rows: Sequence[Row]) -> str:
     """Rows as text: medians, and the number of runs."""
-    head = f"{title:<44}{'CPU s':>8}{'wall s':>9}{'peak MB':>9}  runs"
+    head = f"{title:<54}{'CPU s':>8}{'wall s':>9}{'peak MB':>9}  runs"
     lines = [
-        f"  {row.name:<42}{row.cpu:8.2f}{row.wall:9.2f}{row.memory / MB:9.0f}{len(row.usages):6}"
+        f"  {row.name:<52}{row.cpu:8.2f}{row.wall:9.2f}{row.memory / MB:9.0f}{len(row.usages):6}"
         for row in rows
     ]
     return "\n".join([head, *lines])
@@ -85,11 +85,11 @@ def steps_table(row: Row) -> str:
     """The steps of a build as text, and what is left of the whole."""
     costs = row.steps()
     lines = [
-        f"    {name:<40}{cost.cpu:8.2f}{'':9}{cost.memory / MB:9.0f}"
+        f"    {name:<50.50}{cost.cpu:8.2f}{'':9}{cost.memory / MB:9.0f}"
         for name, cost in costs.items()
     ]
     rest = row.cpu - sum(cost.cpu for cost in costs.values())
-    lines.append(f"    {'all else: planning, checking, publishing':<40}{rest:8.2f}")
+    lines.append(f"    {'all else: planning, checking, publishing':<50}{rest:8.2f}")
     return "\n".join(lines)
 
 

@@ -107,13 +107,17 @@ class Watch:
         return {name: Cost(t / TICK, self.peaks[name]) for name, t in self.ticks.items()}
 
 
+class Failed(SystemExit):
+    """A command ended with an error; ends the program where nobody can do without it."""
+
+
 def run(
     command: Sequence[str | Path],
     *,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Usage:
-    """Run a command that has to succeed; leaves the program with its output where it does not."""
+    """Run a command that has to succeed. Raises Failed, once its output is shown, if it does not."""
     _adopt_orphans()
     others = frozenset(_children(os.getpid()))
     with tempfile.TemporaryFile() as log:
@@ -129,7 +133,7 @@ def run(
         if child.returncode != 0:
             log.seek(-min(log.tell() or os.fstat(log.fileno()).st_size, SHOWN), os.SEEK_END)
             sys.stderr.buffer.write(log.read())
-            raise SystemExit(f"{command[0]} ended with status {child.returncode}")
+            raise Failed(f"{command[0]} ended with status {child.returncode}")
     return Usage(cpu, wall, watch.memory, watch.steps())
 
 

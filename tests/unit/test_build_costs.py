@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builds import growth, ours
 from builds.measures import Measure, Row
-from builds.running import Cost, Usage, run
+from builds.running import Cost, Failed, Usage, run
 
 BURNT = 0.3
 """CPU seconds, by the clock of the process that burns them."""
@@ -52,7 +52,7 @@ def test_memory_is_that_of_the_whole_tree_but_for_tools_that_are_not_ours(tmp_pa
 
 
 def test_a_command_that_fails_ends_the_benchmark() -> None:
-    with pytest.raises(SystemExit, match="status 3"):
+    with pytest.raises(Failed, match="status 3"):
         run(["sh", "-c", "exit 3"])
 
 
