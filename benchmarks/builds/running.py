@@ -117,7 +117,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Usage:
-    """Run a command that has to succeed. Raises Failed, once its output is shown, if it does not."""
+    """Run a command that has to succeed. Raises Failed, its output shown, where it does not."""
     _adopt_orphans()
     others = frozenset(_children(os.getpid()))
     with tempfile.TemporaryFile() as log:
