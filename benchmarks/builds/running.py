@@ -126,15 +126,17 @@ def run(
             command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         watch = Watch(child.pid)
-        with _sampling(watch):
-            cpu = _wait(child)
-            wall = time.monotonic() - begun
-        cpu += _wait_for_orphans(others)
+        try:
+            with _sampling(watch):
+                cpu = _wait(child)
+                wall = time.monotonic() - begun
+        finally:
+            orphans = _wait_for_orphans(others)  # the command itself, where we are interrupted
         if child.returncode != 0:
             log.seek(-min(log.tell() or os.fstat(log.fileno()).st_size, SHOWN), os.SEEK_END)
             sys.stderr.buffer.write(log.read())
             raise Failed(f"{command[0]} ended with status {child.returncode}")
-    return Usage(cpu, wall, watch.memory, watch.steps())
+    return Usage(cpu + orphans, wall, watch.memory, watch.steps())
 
 
 def _adopt_orphans() -> None:
