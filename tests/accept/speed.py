@@ -50,7 +50,8 @@ ROWS = (
         {
             "20 of 20 variations": build("reproduce", "all_twenty_variations"),
             "all at once, another user": build("reproduce", "the_same_bytes"),
-            "tools tree": build("tools_tree", ""),
+            "tools tree": build("tools_from_tree", ""),
+            "Debian 12 and 13": build("two_hosts", ""),
         },
     ),
     Row(
