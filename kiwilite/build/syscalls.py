@@ -75,9 +75,10 @@ def pivot_into(new_root: str) -> None:
     os.chdir("/")
 
 
-def prctl(option: int, value: int) -> None:
-    """prctl(2) with one argument."""
-    _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), 0, 0, 0), "prctl")
+def prctl(option: int, value: int, pointer: int = 0) -> None:
+    """prctl(2) with one argument, or two."""
+    words = (ctypes.c_ulong(value), ctypes.c_ulong(pointer), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    _check(_libc.prctl(ctypes.c_int(option), *words), "prctl")
 
 
 def make_read_only(target: str) -> None:
