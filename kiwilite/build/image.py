@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from kiwilite.build.lock_file import lock_path
 from kiwilite.build.mirrors import DISTRO, address_of, host_mirrors, is_local
 from kiwilite.build.network import Network
 from kiwilite.build.places import placed
-from kiwilite.build.publish import is_up_to_date, publish, remember
+from kiwilite.build.publish import Publication, is_up_to_date, remember
 from kiwilite.build.record import last_build, records_of, remember_build
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.selecting import choose
@@ -29,7 +29,7 @@ from kiwilite.description.model import Appliance, Repository
 from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
-from kiwilite.plan.nodes import Plan
+from kiwilite.plan.nodes import Node, Plan
 from kiwilite.plan.selection import Packages, Unselected, moment_of
 from kiwilite.plan.trees import apt_sources
 
@@ -183,9 +183,13 @@ def build(
         identity = {kind: keyed.keys[node] for kind, (node, _) in sources.items()}
         changed = not is_up_to_date(target, identity, site.store)
         read = {node for node, _ in sources.values()} if changed else ()
-        execute(keyed, wanted_nodes(plan), site, watcher, read=sorted(read))
+        files = {kind: path for kind, (_, path) in sources.items()}
+        with Publication(files, names, target) as publication:
+            ready = _Publishing(watcher, publication, sources) if changed else watcher
+            execute(keyed, wanted_nodes(plan), site, ready, read=sorted(read))
+            if changed:
+                publication.finish(plan)
     if changed:
-        publish(plan, {k: path for k, (_, path) in sources.items()}, names, target)
         remember(target, identity, [*names.values()], site.store)
     remember_build(keyed, appliance, site.store)
     return Result(
@@ -195,6 +199,27 @@ def build(
         changed=changed,
         packages_age=_age(appliance, site),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Publishing:
+    """A watcher that has results published as soon as they are made."""
+
+    watcher: Watcher
+    publication: Publication
+    sources: Mapping[str, tuple[str, Path]]
+
+    def started(self, node: Node) -> None:
+        self.watcher.started(node)
+
+    def finished(self, node: Node, seconds: float) -> None:
+        self.watcher.finished(node, seconds)
+        for kind, (name, _) in self.sources.items():
+            if name == node.name:
+                self.publication.put(kind)
+
+    def damaged(self, node: Node, found: Sequence[str]) -> None:
+        self.watcher.damaged(node, found)
 
 
 def _geometry(disk: Path) -> Mapping[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, Self
 
 from kiwilite import __version__
 from kiwilite.build.digest import digest_file
@@ -89,38 +92,74 @@ def is_obsolete(record: Path) -> bool:
     return target is None or not (Path(target) / RESULT).exists()
 
 
-def publish(
-    plan: Plan, sources: Mapping[str, Path], names: Mapping[str, str], target: Path
-) -> None:
-    """Copy each kind's file from the store to its name in `target`, with sums and a summary.
+@dataclass(slots=True)
+class Publication:
+    """Files on their way from the store into `target`; to be used as a context.
 
-    Files get their names when all of them are written, and the summary comes last: where
-    there is no room, what an earlier build left stays as it was. What it left under other
-    names is removed.
+    `put` starts to copy one, beside the steps that still run; `finish` gives all of them
+    their names when they are written, with sums, and the summary comes last: where there is
+    no room, or the build fails, what an earlier build left stays as it was. What it left
+    under other names is removed.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    _sweep(target)
-    stale = set(_read(target / RESULT).get("files", {}).values()) - set(names.values())
-    scratch = {kind: _scratch(target / name) for kind, name in names.items()}
 
-    def put(kind: str) -> tuple[str, str]:
-        with scratch[kind].open("wb") as stream:
-            stream.truncate(sources[kind].stat().st_size)
-            copy_sparse(sources[kind], stream, 0)
-        return names[kind], digest_file(scratch[kind])
+    sources: Mapping[str, Path]
+    """By kind of result, as `names`."""
+    names: Mapping[str, str]
+    target: Path
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=2))
+    _copies: dict[str, Future[str]] = field(default_factory=dict)
+    _made_target: bool = False
+    _lock: Lock = field(default_factory=Lock)
+    """Steps that run side by side may end at once."""
 
-    try:
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            digests = dict(pool.map(put, names))
-        for kind, name in names.items():
-            scratch[kind].replace(target / name)
-    finally:
-        for path in scratch.values():
-            path.unlink(missing_ok=True)
-    write_whole(target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
-    write_whole(target / RESULT, json.dumps(_summary(plan, names, digests), indent=1) + "\n")
-    for name in stale:
-        (target / name).unlink(missing_ok=True)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for kind in self._copies:
+            self._scratch(kind).unlink(missing_ok=True)
+        if self._made_target:
+            with contextlib.suppress(OSError):
+                self.target.rmdir()  # nothing came of it
+
+    def put(self, kind: str) -> None:
+        """Start to copy this kind's file, which is finished in the store, or made once more."""
+        with self._lock:
+            if not self._copies:
+                self._made_target = not self.target.exists()
+                self.target.mkdir(parents=True, exist_ok=True)
+                _sweep(self.target)
+            if kind in self._copies:
+                wait([self._copies[kind]])
+            self._copies[kind] = self._pool.submit(_copy, self.sources[kind], self._scratch(kind))
+
+    def finish(self, plan: Plan) -> None:
+        """Copy what is lacking, and make all of it the content of `target`. Raises OSError."""
+        for kind in self.names:
+            if kind not in self._copies:
+                self.put(kind)
+        digests = {self.names[kind]: copy.result() for kind, copy in self._copies.items()}
+        stale = set(_read(self.target / RESULT).get("files", {}).values()) - digests.keys()
+        for kind, name in self.names.items():
+            self._scratch(kind).replace(self.target / name)
+        sums = "".join(f"{digests[n]}  {n}\n" for n in sorted(digests))
+        write_whole(self.target / SUMS, sums)
+        summary = _summary(plan, self.names, digests)
+        write_whole(self.target / RESULT, json.dumps(summary, indent=1) + "\n")
+        for name in stale:
+            (self.target / name).unlink(missing_ok=True)
+
+    def _scratch(self, kind: str) -> Path:
+        return _scratch(self.target / self.names[kind])
+
+
+def _copy(source: Path, scratch: Path) -> str:
+    """Copy with holes; the sum of what stands there then."""
+    with scratch.open("wb") as stream:
+        stream.truncate(source.stat().st_size)
+        copy_sparse(source, stream, 0)
+    return digest_file(scratch)
 
 
 def _summary(plan: Plan, names: Mapping[str, str], digests: Mapping[str, str]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from typing import Any, BinaryIO
 import pytest
 
 from kiwilite.build import publish as room
-from kiwilite.build.publish import RESULT, SUMS, is_up_to_date, publish, remember
+from kiwilite.build.publish import RESULT, SUMS, Publication, is_up_to_date, remember
 from kiwilite.build.store import Store
+from kiwilite.errors import KiwiliteError
 from kiwilite.ondisk.sparse import copy_sparse
 from kiwilite.plan.nodes import Plan
 
@@ -34,7 +35,8 @@ class Publisher:
         for kind in KINDS:
             (self.sources / kind).write_text(f"{word} {kind}")
         names = self.names(version)
-        publish(PLAN, {k: self.sources / k for k in KINDS}, names, self.target)
+        with Publication({k: self.sources / k for k in KINDS}, names, self.target) as files:
+            files.finish(PLAN)
         remember(self.target, self.identity(word), [*names.values()], self.store)
 
     def names(self, version: str = "1.0.0") -> dict[str, str]:
@@ -156,6 +158,40 @@ def test_a_full_disk_leaves_the_old_results_as_they_were(
         publisher.make("new")
     assert {p.name: p.read_bytes() for p in publisher.target.iterdir()} == before
     assert publisher.nothing_to_do("old")
+
+
+def test_what_was_begun_for_a_build_that_failed_is_taken_away(publisher: Publisher) -> None:
+    def fail(old: str | None) -> None:
+        (publisher.sources / "raw").write_text("new raw")
+        paths = {k: publisher.sources / k for k in KINDS}
+        with (
+            pytest.raises(KiwiliteError),
+            Publication(paths, publisher.names(), publisher.target) as files,
+        ):
+            files.put("raw")
+            raise KiwiliteError("a later step failed")
+        found = publisher.target / "tiny-1.0.0.raw"
+        assert (found.read_text() if found.exists() else None) == old
+
+    fail(None)
+    assert not publisher.target.exists()
+    publisher.make("old")
+    fail("old raw")
+    assert publisher.nothing_to_do("old")
+
+
+def test_a_result_that_was_made_once_more_is_what_gets_published(publisher: Publisher) -> None:
+    for kind in KINDS:
+        (publisher.sources / kind).write_text(f"first {kind}, and longer")
+    paths = {k: publisher.sources / k for k in KINDS}
+    with Publication(paths, publisher.names(), publisher.target) as files:
+        files.put("raw")
+        paths["raw"].unlink()
+        paths["raw"].write_text("second raw")
+        files.put("raw")
+        files.finish(PLAN)
+    assert publisher.found()["tiny-1.0.0.raw"] == "second raw"
+    subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=publisher.target, check=True)
 
 
 def test_what_a_killed_build_left_is_swept_and_what_a_running_one_writes_is_not(
