@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kiwilite.build.beside import entries_of
 from kiwilite.build.kinds import Kind
+from kiwilite.build.python import package
 
 PLACES: Mapping[str, tuple[str, ...]] = {
     "host": ("kiwilite.build.inside",),
@@ -58,18 +59,6 @@ def module_digest(name: str) -> str:
 @functools.cache
 def _source(name: str) -> bytes:
     return modules()[name].read_bytes()
-
-
-def package() -> Path:
-    """The folder of this package, which need not be installed: a checkout will do."""
-    import kiwilite
-
-    return Path(kiwilite.__path__[0])
-
-
-def import_path() -> str:
-    """What $PYTHONPATH has to be for this package to be found."""
-    return str(package().resolve().parent)
 
 
 @functools.cache

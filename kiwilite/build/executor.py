@@ -17,7 +17,6 @@ from typing import Protocol
 
 from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
-from kiwilite.build.code import import_path
 from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
@@ -26,6 +25,7 @@ from kiwilite.build.keys import Ingredients, ingredients_of, kind_of, takes_tool
 from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.manifest import Depth
 from kiwilite.build.network import Network
+from kiwilite.build.python import import_path, python_command
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.toolset import Toolset
@@ -277,7 +277,7 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
     job_file = folder / "job"
     job_file.touch(mode=0o600)  # a step may hold a passphrase
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
-    command = [sys.executable, "-m", "kiwilite.build.inside", str(job_file)]
+    command = python_command("kiwilite.build.inside", str(job_file))
     may_start()
     with job.log.open("ab") as log:
         if kind.place == "namespace":

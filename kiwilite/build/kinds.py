@@ -62,7 +62,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
         host_files=APT_CONFIGURATION,
     ),
     s.UnpackBootstrap: Kind(_stage("unpack_bootstrap"), "namespace", ("tar", "zstd")),
-    s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("cp", "tar", "zstd")),
+    s.PackBootstrap: Kind(_stage("pack_bootstrap"), "namespace", ("tar", "zstd")),
     s.FindBootstrap: Kind(
         _stage("find_bootstrap"),
         "namespace",

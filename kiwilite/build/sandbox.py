@@ -25,6 +25,7 @@ from typing import IO, Literal
 
 from kiwilite.build.children import attended
 from kiwilite.build.network import Network
+from kiwilite.build.python import import_path, python_command
 from kiwilite.errors import HostError
 
 Access = Literal["read-only", "read-write"]
@@ -163,7 +164,8 @@ def run_inside(
     }
     fds = (spec_read, go_read, up_write)
     child = subprocess.Popen(
-        [sys.executable, "-m", "kiwilite.build.enter", *map(str, fds)],
+        python_command("kiwilite.build.enter", *map(str, fds)),
+        env={**os.environ, "PYTHONPATH": import_path()},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kiwilite.build.children import may_start
-from kiwilite.build.code import import_path
 from kiwilite.build.job import BASE_ENVIRONMENT
 from kiwilite.build.manifest import Depth, damage
+from kiwilite.build.python import import_path, python_command
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.errors import StageFailed
 
@@ -73,7 +73,7 @@ def examine_outside(entries: Sequence[Path]) -> Damage:
 def examine_inside(entries: Sequence[Path]) -> Damage:
     """The damage of entries that were made in the namespace. Raises StageFailed, Stopped."""
     binds = [Bind(str(folder)) for folder in {entry.parent for entry in entries}]
-    command = [sys.executable, "-m", "kiwilite.build.vetting", *map(str, entries)]
+    command = python_command("kiwilite.build.vetting", *map(str, entries))
     environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
     may_start()
     with tempfile.TemporaryFile() as log:

@@ -9,13 +9,10 @@ from typing import Final
 from kiwilite.description import suggest
 from kiwilite.description.diagnostics import Diagnostic
 from kiwilite.description.fault import fault
+from kiwilite.description.partition_names import ESP, LEGACY, READ_ONLY, READ_WRITE
 from kiwilite.description.tree import Node
 from kiwilite.description.values import boolean, integer
 
-LEGACY: Final = "p.legacy"
-ESP: Final = "p.UEFI"
-READ_ONLY: Final = "p.lxreadonly"
-READ_WRITE: Final = "p.lxroot"
 HASHES: Final = "-verity"
 _PARTS: Final = ("verity", "fec", "metadata")
 """What the name of a partition with a hash tree of its own ends with."""

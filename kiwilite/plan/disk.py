@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from kiwilite.description import table
+from kiwilite.description import partition_names, table
 from kiwilite.description.model import Appliance, ImageType, PartitionElement
 from kiwilite.description.storage import overlay_least
 from kiwilite.plan.identity import derived_uuid
@@ -54,10 +54,10 @@ GROWS_ONCE: Final = 1 << 59
 the Discoverable Partitions Specification. The boot clears it together with its growth.
 """
 
-LEGACY = table.LEGACY
-ESP = table.ESP
-READ_ONLY = table.READ_ONLY
-READ_WRITE = table.READ_WRITE
+LEGACY = partition_names.LEGACY
+ESP = partition_names.ESP
+READ_ONLY = partition_names.READ_ONLY
+READ_WRITE = partition_names.READ_WRITE
 
 LEGACY_SIZE = 2 * MIB
 CONTENT_SIZED = PartitionSize("content")

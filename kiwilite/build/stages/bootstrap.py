@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kiwilite.build.fresh import forget_host
 from kiwilite.build.job import Job
+from kiwilite.build.normalise import normalise
 from kiwilite.build.package_files import check_installed, repository
 from kiwilite.plan.references import Output
 from kiwilite.plan.tree_steps import Bootstrap
@@ -36,4 +37,5 @@ def run(step: Bootstrap, job: Job) -> None:
         command += [ANY_SUITE, tree, f"deb [trusted=yes] copy:{folder} ./"]
         job.run(command, environment=environment)
     forget_host(tree)
+    normalise(tree, epoch=step.epoch)
     check_installed(tree, step.package_files)

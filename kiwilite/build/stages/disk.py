@@ -15,10 +15,10 @@ from kiwilite.build.geometry import (
     write_geometry,
 )
 from kiwilite.build.job import Job
+from kiwilite.description.partition_names import LEGACY
 from kiwilite.errors import StageFailed
 from kiwilite.ondisk import gpt, grub, mbr, seal
 from kiwilite.ondisk.sparse import copy_sparse, data_blocks
-from kiwilite.plan.disk import LEGACY
 from kiwilite.plan.image_steps import Disk, HybridRow
 from kiwilite.plan.partitions import Geometry, round_up
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from kiwilite.build.job import Job
-from kiwilite.build.normalise import normalise
 from kiwilite.plan.tree_steps import PackBootstrap
 
 
 def run(step: PackBootstrap, job: Job) -> None:
     """Write `bootstrap.tar.zst`."""
-    tree = job.scratch / "tree"
-    job.run(["cp", "-a", "--reflink=auto", job.read(step.tree) / "tree", tree])
-    normalise(tree, epoch=step.epoch)
+    tree = job.read(step.tree) / "tree"
     archive = job.out / "bootstrap.tar"
     job.run(
         [
@@ -31,4 +28,5 @@ def run(step: PackBootstrap, job: Job) -> None:
             ".",
         ]
     )
-    job.run(["zstd", "--quiet", "-9", "--rm", archive])
+    # Each build that finds none makes one, and a higher level costs more than all else here.
+    job.run(["zstd", "--quiet", "-3", "--rm", archive])
