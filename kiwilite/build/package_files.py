@@ -1,6 +1,7 @@
 """Package files: kept by their digest, downloaded when missing, given to apt as a repository.
 
     packages/debian/SHA256.deb    shared by all builds
+    packages/plain/…              made from these, see `plain_packages`
     packages/work/…               on their way there, and being used; held by locks
     packages/downloading          one build downloads at a time; others find what it got
 
@@ -28,6 +29,7 @@ from kiwilite.build.control import control_of, field, stanzas
 from kiwilite.build.digest import digest_file
 from kiwilite.build.job import Job
 from kiwilite.build.mirrors import DISTRO, address_of, is_local
+from kiwilite.build.plain_packages import plain
 from kiwilite.errors import KiwiliteError, SourceUnreachable, StageFailed
 from kiwilite.plan.selection import PackageFile
 
@@ -60,20 +62,20 @@ class NotAsSelected(StageFailed):
 
 @contextlib.contextmanager
 def repository(job: Job, packages: Sequence[PackageFile]) -> Iterator[Path]:
-    """While inside, a folder with exactly `packages` and their index, as apt wants it.
+    """While inside, a folder with exactly `packages`, plain, and their index, as apt wants it.
 
     Raises PackageGone, PackageChanged, NotInCache, SourceUnreachable.
     """
     with _workplace(job) as folder:
         kept = fetched(job, packages)
-        for package in packages:
-            file_in(folder, package).hardlink_to(kept[package.sha256])
+        forms = plain(job.cache, [*kept.values()], folder)
         rows = []
         for package in packages:
-            name = file_in(folder, package).name
+            file, form = file_in(folder, package), forms[kept[package.sha256]]
+            file.hardlink_to(form.path)
             rows.append(
-                f"{control_of(job, folder / name).strip()}\nFilename: ./{name}\n"
-                f"Size: {package.size}\nSHA256: {package.sha256}\n"
+                f"{control_of(job, file).strip()}\nFilename: ./{file.name}\n"
+                f"Size: {form.size}\nSHA256: {form.sha256}\n"
             )
         (folder / "Packages").write_text("\n".join(rows))
         yield folder

@@ -18,8 +18,8 @@ import lzma
 import re
 import tarfile
 import zlib
-from collections.abc import Mapping
-from typing import IO, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, BinaryIO, Final, Protocol
 
 from kiwilite.errors import KiwiliteError
 
@@ -30,6 +30,7 @@ _FIELD: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 
 _MAGIC: Final = b"!<arch>\n"
 _HEADER_BYTES: Final = 60
+_CHUNK: Final = 1 << 16
 _MOST_CONTROL: Final = 16 << 20
 """Bytes of a compressed control member; real ones have less than 1 MiB."""
 
@@ -65,6 +66,74 @@ def read_control(stream: IO[bytes]) -> str:
 
     Raises BadDeb for what is no package, UnknownCompression for a member in .zst.
     """
+    for name, size in _members(stream):
+        if name.startswith("control.tar"):
+            if name.removeprefix("control.tar") not in ("", ".gz", ".xz"):
+                raise UnknownCompression(f"{name} is compressed otherwise")
+            return _control_text(stream.read(min(size, _MOST_CONTROL)))
+    raise BadDeb("there is no control.tar in it")
+
+
+def write_uncompressed(source: IO[bytes], target: BinaryIO) -> None:
+    """Write the package again with its tar members uncompressed: it installs to the same files.
+
+    Raises BadDeb, UnknownCompression; what was written until then is nothing.
+    """
+    target.write(_MAGIC)
+    for name, size in _members(source):
+        plain, dot, suffix = name.partition(".tar.")
+        unpack = _UNPACKERS.get(suffix) if dot else _Stored
+        if unpack is None:
+            raise UnknownCompression(f"{name} is compressed otherwise")
+        start = target.tell()
+        target.write(bytes(_HEADER_BYTES))
+        try:
+            length = _unpack(source, size, unpack(), target)
+        except (lzma.LZMAError, zlib.error) as error:
+            raise BadDeb(f"{name} cannot be read: {error}") from error
+        target.write(b"\n" * (length % 2))
+        target.seek(start)
+        target.write(_ar_header(f"{plain}.tar" if dot else name, length, 0))
+        target.seek(0, io.SEEK_END)
+
+
+class _Unpacker(Protocol):
+    def decompress(self, data: bytes, /) -> bytes: ...
+    @property
+    def eof(self) -> bool: ...
+
+
+class _Stored:
+    """A member that is not compressed ends where it says."""
+
+    eof = True
+
+    def decompress(self, data: bytes, /) -> bytes:
+        return data
+
+
+_UNPACKERS: Final[Mapping[str, Callable[[], _Unpacker]]] = {
+    "xz": lzma.LZMADecompressor,
+    "gz": lambda: zlib.decompressobj(wbits=31),  # with the header of gzip
+}
+
+
+def _unpack(source: IO[bytes], size: int, unpacker: _Unpacker, target: BinaryIO) -> int:
+    """Unpack `size` bytes; how many they became."""
+    length = 0
+    while size:
+        data = source.read(min(size, _CHUNK))
+        if not data:
+            raise BadDeb("the package is cut off")
+        size -= len(data)
+        length += target.write(unpacker.decompress(data))
+    if not unpacker.eof:
+        raise BadDeb("a member of the package is cut off")
+    return length
+
+
+def _members(stream: IO[bytes]) -> Iterator[tuple[str, int]]:
+    """Name and bytes of each member, while the stream stands at its content."""
     if stream.read(len(_MAGIC)) != _MAGIC:
         raise BadDeb("this is no ar archive")
     while header := stream.read(_HEADER_BYTES):
@@ -72,12 +141,9 @@ def read_control(stream: IO[bytes]) -> str:
         size = header[48:58].strip()
         if len(header) < _HEADER_BYTES or header[58:] != b"`\n" or not size.isdigit():
             raise BadDeb("a member of the archive has a broken header")
-        if name.startswith("control.tar"):
-            if name.removeprefix("control.tar") not in ("", ".gz", ".xz"):
-                raise UnknownCompression(f"{name} is compressed otherwise")
-            return _control_text(stream.read(min(int(size), _MOST_CONTROL)))
-        stream.seek(int(size) + int(size) % 2, io.SEEK_CUR)
-    raise BadDeb("there is no control.tar in it")
+        behind = stream.tell() + int(size) + int(size) % 2
+        yield name, int(size)
+        stream.seek(behind)
 
 
 def _control_text(tar: bytes) -> str:
@@ -141,5 +207,8 @@ def _tar_info(name: str, kind: bytes, mode: int, size: int, mtime: int) -> tarfi
 
 
 def _ar_member(name: str, data: bytes, mtime: int) -> bytes:
-    header = f"{name:<16}{mtime:<12}{0:<6}{0:<6}{0o100644:<8o}{len(data):<10}`\n"
-    return header.encode() + data + b"\n" * (len(data) % 2)
+    return _ar_header(name, len(data), mtime) + data + b"\n" * (len(data) % 2)
+
+
+def _ar_header(name: str, size: int, mtime: int) -> bytes:
+    return f"{name:<16}{mtime:<12}{0:<6}{0:<6}{0o100644:<8o}{size:<10}`\n".encode()

@@ -132,6 +132,33 @@ def test_apt_is_given_exactly_the_packages(mirror: Mirror, job: Job) -> None:
     assert left_behind(job) == []
 
 
+@pytest.mark.parametrize("damage", [b"", b"short"], ids=["empty", "cut"])
+def test_a_damaged_plain_form_is_made_again(mirror: Mirror, job: Job, damage: bytes) -> None:
+    packages = [mirror.package("aa")]
+    with repository(job, packages) as folder:
+        index = (folder / "Packages").read_text()
+    (kept,) = (job.cache / "plain").iterdir()
+    content = kept.read_bytes()
+    kept.write_bytes(damage)
+    with repository(job, packages) as folder:
+        assert (folder / "Packages").read_text() == index
+        assert next(folder.glob("*.deb")).read_bytes() == content
+    assert kept.read_bytes() == content
+    assert left_behind(job) == []
+
+
+def test_a_package_that_only_dpkg_reads_is_given_as_it_is(mirror: Mirror, job: Job) -> None:
+    package = mirror.package("aa")
+    path = mirror.file(package)
+    path.write_bytes(path.read_bytes().replace(b"data.tar        ", b"data.tar.zst    "))
+    package = replace(package, sha256=digest_file(path))
+    with repository(job, [package]) as folder:
+        assert f"SHA256: {package.sha256}\n" in (folder / "Packages").read_text()
+        assert next(folder.glob("*.deb")).read_bytes() == path.read_bytes()
+    assert list((job.cache / "plain").iterdir()) == []
+    assert left_behind(job) == []
+
+
 @pytest.mark.parametrize("damage", [b"", b"short", None], ids=["empty", "cut", "flipped"])
 def test_a_damaged_file_in_the_cache_is_downloaded_again(
     mirror: Mirror, job: Job, damage: bytes | None

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from kiwilite.ondisk.deb import BadDeb, UnknownCompression, read_control, write_deb
+from kiwilite.ondisk.deb import (
+    BadDeb,
+    UnknownCompression,
+    read_control,
+    write_deb,
+    write_uncompressed,
+)
 
 CONTROL = {
     "Package": "initramfs-not-needed",
@@ -117,6 +124,36 @@ def test_a_package_of_dpkg_s_is_read_as_dpkg_reads_it(tmp_path: Path, compressio
     output("dpkg-deb", "--build", "--uniform-compression", f"-Z{compression}", tree, package)
     with package.open("rb") as stream:
         assert read_control(stream) == output("dpkg-deb", "--field", package)
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "xz"])
+def test_uncompressed_it_has_the_same_members(tmp_path: Path, compression: str) -> None:
+    tree = tmp_path / "tree"
+    (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN/control").write_text("".join(f"{n}: {v}\n" for n, v in CONTROL.items()))
+    (tree / "DEBIAN/postinst").write_text("#!/bin/sh\n")
+    (tree / "DEBIAN/postinst").chmod(0o755)
+    (tree / "large").write_bytes(os.urandom(1 << 16) + bytes(3 << 20) + b"odd")
+    package, plain = tmp_path / "package.deb", tmp_path / "plain.deb"
+    output("dpkg-deb", "--build", "--uniform-compression", f"-Z{compression}", tree, package)
+    with package.open("rb") as source, plain.open("wb") as target:
+        write_uncompressed(source, target)
+    for part in ("--fsys-tarfile", "--ctrl-tarfile"):
+        words = ["dpkg-deb", part]
+        before, after = (subprocess.check_output([*words, p]) for p in (package, plain))
+        assert before == after
+        assert before in plain.read_bytes()
+    assert output("dpkg-deb", "--info", plain).count("new Debian package, version 2.0") == 1
+
+    cut = package.read_bytes()[:-2000]
+    with pytest.raises(BadDeb), plain.open("wb") as target:
+        write_uncompressed(io.BytesIO(cut), target)
+
+
+def test_a_compression_python_does_not_know_is_not_unpacked() -> None:
+    package = write_deb(CONTROL).replace(b"data.tar        ", b"data.tar.zst    ")
+    with pytest.raises(UnknownCompression):
+        write_uncompressed(io.BytesIO(package), io.BytesIO())
 
 
 def test_a_compression_python_does_not_know_is_told_apart() -> None:
