@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Final
 
-from kiwilite.build import bootstrap_archive, lock_text
+from kiwilite.build import bootstrap_archive
 from kiwilite.build.bootstrap_archive import Prebuilt
 from kiwilite.build.digest import digest_file
 from kiwilite.build.executor import Site, Watcher
@@ -41,6 +41,8 @@ def read(path: Path) -> Lock:
         return Lock()
     except (OSError, ValueError) as error:
         raise LockBroken(f"the lock cannot be read: {error}", where=str(path)) from error
+    from kiwilite.build import lock_text  # here, since most descriptions have no lock
+
     try:
         return lock_text.read(text)
     except lock_text.BadLock as error:
@@ -54,6 +56,8 @@ def read(path: Path) -> Lock:
 
 def put(path: Path, name: str, locked: Locked, site: Site) -> None:
     """Put one selection into the lock; those of others stay. Raises LockBroken, OSError."""
+    from kiwilite.build import lock_text
+
     with site.store.lock(f"lock-{hashlib.sha256(str(path.absolute()).encode()).hexdigest()}"):
         write_whole(path, lock_text.write(read(path).having(name, locked)))
 

@@ -16,12 +16,14 @@ from __future__ import annotations
 import io
 import lzma
 import re
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import IO, BinaryIO, Final, Protocol
+from typing import IO, TYPE_CHECKING, BinaryIO, Final, Protocol
 
 from kiwilite.errors import KiwiliteError
+
+if TYPE_CHECKING:
+    import tarfile
 
 _REQUIRED: Final = ("Package", "Version", "Architecture", "Maintainer", "Description")
 _PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -147,6 +149,8 @@ def _members(stream: IO[bytes]) -> Iterator[tuple[str, int]]:
 
 
 def _control_text(tar: bytes) -> str:
+    import tarfile  # here, since this module is loaded before every build
+
     try:
         with tarfile.open(fileobj=io.BytesIO(tar), mode="r:*") as archive:
             for member in archive:
@@ -175,6 +179,8 @@ def _check(control: Mapping[str, str]) -> None:
 
 
 def _tar(files: Mapping[str, bytes], mtime: int) -> bytes:
+    import tarfile
+
     paths = {path.lstrip("/"): data for path, data in files.items()}
     if len(paths) != len(files):
         raise BadDeb("a file is given twice")
@@ -197,6 +203,8 @@ def _tar(files: Mapping[str, bytes], mtime: int) -> bytes:
 
 
 def _tar_info(name: str, kind: bytes, mode: int, size: int, mtime: int) -> tarfile.TarInfo:
+    import tarfile
+
     info = tarfile.TarInfo(name)
     info.type = kind
     info.mode = mode
