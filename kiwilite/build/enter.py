@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from kiwilite.build import syscalls as sc
-from kiwilite.build.no_sync import flush_nothing
 
 VIEW = "/tmp"
 """Where the new root is put together: any directory that surely exists."""
@@ -138,7 +137,6 @@ def mount_proc(target: str, *, fallback: int) -> None:
 
 def _run_as_init(command: list[str], environment: dict[str, str]) -> int:
     """Be PID 1: start the command, bury orphans, end with the command's status."""
-    flush_nothing()
     try:
         child = subprocess.Popen(command, env=environment, cwd="/")
     except OSError as error:

@@ -19,6 +19,7 @@ from pathlib import Path
 from kiwilite.build import manifest
 from kiwilite.build import syscalls as sc
 from kiwilite.build.failure import write
+from kiwilite.build.no_sync import flush_nothing
 from kiwilite.errors import KiwiliteError, NoSpace
 
 NO_SPACE_STATUS = 3
@@ -29,6 +30,7 @@ def main(job_file: str) -> int:
     """Carry out the step; 0: done, 1: `failure` (or a traceback) says why not, 3: disk full."""
     os.umask(0o022)
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    flush_nothing()
     path = Path(job_file)
     module, step, job = pickle.loads(path.read_bytes())
     try:

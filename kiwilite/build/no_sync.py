@@ -2,8 +2,9 @@
 
 dpkg flushes its database after every package and many a file, a hundred times in one step;
 the step's result counts when all of it is there, and is told by its manifest whether it
-still is. So inside the namespace flushing does nothing and says that it was done, as with
-`systemd-nspawn --suppress-sync=yes`: a filter of seccomp(2) answers for the kernel.
+still is. libparted and qemu-img flush a whole disk. So in a step flushing does nothing and says
+that it was done, as with `systemd-nspawn --suppress-sync=yes`: a filter of seccomp(2) answers
+for the kernel.
 
 A filter is a program of classic BPF over `struct seccomp_data` (<linux/seccomp.h>): the
 system call's number at byte 0, the architecture at byte 4, native byte order.
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 
 from kiwilite.build import syscalls as sc
 
-_PR_SET_SECCOMP, _MODE_FILTER = 22, 2
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _MODE_FILTER = 38, 22, 2
 _ALLOW, _ANSWER_ZERO = 0x7FFF0000, 0x00050000  # SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO | 0
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06  # BPF_LD|W|ABS, BPF_JMP|JEQ|K, BPF_RET|K
 _NUMBER, _ARCHITECTURE = 0, 4
@@ -44,8 +45,9 @@ CALLS: Mapping[str, Calls] = {
 def flush_nothing() -> None:
     """From now on, flushing does nothing in this process and all it starts.
 
-    Needs the namespace's power over itself. Where the host does not allow the filter, or the
-    machine has no row in `CALLS`, flushing stays what it was: that costs time only.
+    An ordinary user outside of a namespace gives up setuid programs for it, which no tool of
+    a step is. Where the host does not allow the filter, or the machine has no row in `CALLS`,
+    flushing stays what it was: that costs time only.
     """
     calls = CALLS.get(os.uname().machine)
     if calls is None:
@@ -56,7 +58,11 @@ def flush_nothing() -> None:
     header = struct.pack("HP", len(program) // 8, ctypes.addressof(buffer))
     head = ctypes.create_string_buffer(header, len(header))
     with contextlib.suppress(OSError):
-        sc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(head))
+        try:
+            sc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(head))
+        except PermissionError:
+            sc.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+            sc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(head))
 
 
 def filter_program(calls: Calls) -> bytes:

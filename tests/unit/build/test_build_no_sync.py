@@ -39,7 +39,7 @@ def test_only_flushing_is_answered(calls: Calls) -> None:
         assert answer(program, OTHER, number) == ALLOWED
 
 
-@pytest.mark.skipif(os.uname().machine not in CALLS or os.geteuid() != 0, reason="needs root")
+@pytest.mark.skipif(os.uname().machine not in CALLS, reason="no filter for this machine")
 def test_a_process_under_it_flushes_a_pipe_without_complaint() -> None:
     """fsync of a pipe is EINVAL, so success tells that the kernel was not asked."""
     code = "import os; r, w = os.pipe(); os.fsync(w)"
