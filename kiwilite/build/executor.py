@@ -41,6 +41,8 @@ class Watcher(Protocol):
 
     def started(self, node: Node) -> None: ...
     def finished(self, node: Node, seconds: float) -> None: ...
+    def waiting(self, node: Node) -> None: ...
+    def shared(self, node: Node) -> None: ...
     def damaged(self, node: Node, found: Sequence[str]) -> None: ...
 
 
@@ -219,9 +221,10 @@ def _run(
 
 def _make(node: Node, keyed: Keyed, site: Site, watcher: Watcher, vetting: Vetting) -> None:
     key, store = keyed.keys[node.name], site.store
-    with store.lock(key):
+    with store.lock(key, lambda: watcher.waiting(node)):
         if store.find(key) is not None:
             site.uses.hold([keyed.entry(store, node.name)])
+            watcher.shared(node)
             return
         watcher.started(node)
         begun = time.monotonic()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,17 +19,27 @@ class Progress:
     """A watcher for the executor; writes to standard error."""
 
     steps: list[tuple[str, float]] = field(default_factory=list)
-    _running: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _running: dict[str, str] = field(default_factory=dict)
     _status: Status | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def started(self, node: Node) -> None:
         """A step begins."""
         with self._lock:
-            self._running[node.name] = (node.title, time.monotonic())
-            if sys.stderr.isatty() and self._status is None:
-                self._status = _status()
-                self._status.start()
+            self._running[node.name] = node.title
+            self._show()
+
+    def waiting(self, node: Node) -> None:
+        """Another build makes the result of a step, and this one waits for it."""
+        with self._lock:
+            self._line(f"{node.name}: another build makes it; waiting")
+            self._running[node.name] = f"waiting for {node.name}"
+            self._show()
+
+    def shared(self, node: Node) -> None:
+        """A step has the result that another build made meanwhile."""
+        with self._lock:
+            self._running.pop(node.name, None)
             self._show()
 
     def finished(self, node: Node, seconds: float) -> None:
@@ -57,8 +66,11 @@ class Progress:
             self._status = None
 
     def _show(self) -> None:
+        if self._running and sys.stderr.isatty() and self._status is None:
+            self._status = _status()
+            self._status.start()
         if self._status is not None:
-            self._status.update(", ".join(title for title, _ in self._running.values()) or "…")
+            self._status.update(", ".join(self._running.values()) or "…")
 
     def _line(self, text: str) -> None:
         if self._status is not None:

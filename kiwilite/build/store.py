@@ -24,7 +24,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -132,15 +132,19 @@ class Store:
         return {}
 
     @contextlib.contextmanager
-    def lock(self, key: str) -> Iterator[None]:
+    def lock(self, key: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
         """Hold the lock of `key`; waits for another build that makes the same result.
 
-        Raises Stopped when the build is interrupted meanwhile.
+        Calls `waiting` once before it waits. Raises Stopped when the build is interrupted
+        meanwhile.
         """
         path = self.lock_file(key)
         while True:
             with path.open("a") as stream:
                 while not _locked(stream):
+                    if waiting is not None:
+                        waiting()
+                        waiting = None
                     may_start()
                     time.sleep(0.05)
                 # Of an entry that was removed meanwhile, the lock went with it.

@@ -23,6 +23,8 @@ class Recorder:
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.ended: list[str] = []
+        self.waited: list[str] = []
+        self.from_others: list[str] = []
         self.complaints: dict[str, Sequence[str]] = {}
 
     def started(self, node: Node) -> None:
@@ -31,6 +33,12 @@ class Recorder:
     def finished(self, node: Node, seconds: float) -> None:
         assert seconds >= 0
         self.ended.append(node.name)
+
+    def waiting(self, node: Node) -> None:
+        self.waited.append(node.name)
+
+    def shared(self, node: Node) -> None:
+        self.from_others.append(node.name)
 
     def damaged(self, node: Node, found: Sequence[str]) -> None:
         self.complaints[node.name] = found

@@ -38,6 +38,12 @@ class Nobody:
     def finished(self, node: Node, seconds: float) -> None:
         raise AssertionError(f"{node.name} was finished")
 
+    def waiting(self, node: Node) -> None:
+        raise AssertionError(f"{node.name} was waited for")
+
+    def shared(self, node: Node) -> None:
+        raise AssertionError(f"{node.name} came from another build")
+
     def damaged(self, node: Node, found: Sequence[str]) -> None:
         raise AssertionError(f"{node.name} was damaged: {found}")
 

@@ -203,16 +203,21 @@ def test_after_control_c_the_next_run_works(site: Site, diary: Path) -> None:
     assert result(keyed, site, "a") == "a"
 
 
-def test_of_two_builds_at_once_one_makes_the_result_and_both_have_it(
+def test_of_builds_at_once_one_makes_the_result_and_the_others_say_that_they_wait(
     site: Site, diary: Path
 ) -> None:
-    keyed = with_keys([node(diary, "a")], site)
+    keyed = with_keys([node(diary, "a"), node(diary, "b", "write", "a")], site)
+    watchers = [Recorder() for _ in range(3)]
     threads = [
-        threading.Thread(target=execute, args=(keyed, ["a"], site, Recorder())) for _ in range(3)
+        threading.Thread(target=execute, args=(keyed, ["b"], site, watcher)) for watcher in watchers
     ]
-    for thread in threads:
-        thread.start()
+    with site.store.lock(keyed.keys["a"]):
+        for thread in threads:
+            thread.start()
+        wait_for(lambda: all(watcher.waited == ["a"] for watcher in watchers))
     for thread in threads:
         thread.join()
-    assert runs(diary, "a") == 1
-    assert result(keyed, site, "a") == "a"
+    assert (runs(diary, "a"), runs(diary, "b")) == (1, 1)
+    assert sorted([*watchers[0].ended, *watchers[1].ended, *watchers[2].ended]) == ["a", "b"]
+    assert all(sorted(watcher.ended + watcher.from_others) == ["a", "b"] for watcher in watchers)
+    assert result(keyed, site, "b") == "ab"
