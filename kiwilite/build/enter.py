@@ -2,7 +2,7 @@
 
 Started by `sandbox.run_inside` with three file descriptors: the specification (JSON),
 a gate that opens when the parent has written the id maps, and a line upward on which
-"unshared" asks for the maps and any later word is a complaint.
+"unshared" asks for the maps and any other is a complaint: errno and words, in JSON.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
         except OSError as error:
             # The kernel's word for a limit of namespaces is the one for a full disk.
             full = "there may be no more of them" if error.errno == errno.ENOSPC else str(error)
-            up.write(full)
+            up.write(f"{json.dumps([error.errno, full])}\n")
             return 125
     if pid == 0:
         return _run_as_init(spec["command"], spec["environment"])
@@ -111,7 +111,8 @@ def _build_view(binds: list[dict[str, Any]], sources: dict[str, int]) -> None:
         target = view / (wish.get("target") or path).lstrip("/")
         sc.mount_point(target, like=Path(f"/proc/self/fd/{sources[path]}"))
         sc.bind(f"/proc/self/fd/{sources[path]}", str(target))
-        if wish.get("access") == "read-only":
+        # Root of a container is root in here too, and the programs are its own.
+        if wish.get("access") != "read-write" and not path.startswith("/dev/"):
             sc.make_read_only(str(target))
     for name, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("run", 0o755), ("dev/shm", 0o1777)):
         (view / name).mkdir(parents=True, exist_ok=True)

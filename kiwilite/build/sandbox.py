@@ -1,11 +1,11 @@
 """The way into the user namespace in which every stage that touches a root tree runs.
 
-The namespace has 65536 ids of its own. Started by an ordinary user, its root is
+The namespace has 65536 ids of its own (`ids`). Started by an ordinary user, its root is
 that user and the rest comes from /etc/subuid through newuidmap; started by root,
 its root is an unprivileged id of the range set aside for foreign system trees.
 Either way the code inside has the same powers: all over its own ids, none over
-the host's. Inside, `/` is a fresh tmpfs with the host's programs and the paths the
-caller names, nothing else.
+the host's. Inside, `/` is a fresh tmpfs with the host's programs, read-only, and the
+paths the caller names, nothing else.
 
                  host                         namespace
     run_inside ─▶ python -m …enter  ─ unshare ─▶ map ids ─▶ mounts ─▶ pivot_root ─▶ command
@@ -24,15 +24,12 @@ from pathlib import Path
 from typing import IO, Literal
 
 from kiwilite.build.children import attended
+from kiwilite.build.ids import IdMap, id_maps
+from kiwilite.build.namespace_causes import Point, refusal, refused_map, surroundings
 from kiwilite.build.network import Network
 from kiwilite.build.python import import_path, python_command
-from kiwilite.errors import HostError
 
 Access = Literal["read-only", "read-write"]
-
-ID_COUNT = 65536
-FOREIGN_BASE = 0x7FFE0000
-"""First id of systemd's range for trees of foreign systems; used when root starts a build."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,80 +41,26 @@ class Bind:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IdMap:
-    """Which host id is root inside, and where the other 65535 come from."""
-
-    root: int
-    first: int
-    """Host id of id 1 inside."""
-
-    def lines(self) -> list[tuple[int, int, int]]:
-        """(inside, outside, count) rows as uid_map wants them."""
-        return [(0, self.root, 1), (1, self.first, ID_COUNT - 1)]
-
-
-def subordinate_range(table: Path, names: Sequence[str]) -> tuple[int, int] | None:
-    """First (start, count) of /etc/subuid or /etc/subgid for any of `names` with enough ids."""
-    with contextlib.suppress(OSError):
-        for line in table.read_text().splitlines():
-            name, _, numbers = line.strip().partition(":")
-            start, _, count = numbers.partition(":")
-            if name not in names or not (start.isdigit() and count.isdigit()):
-                continue
-            if int(count) >= ID_COUNT - 1:
-                return int(start), int(count)
-    return None
-
-
-def _login_names() -> list[str]:
-    import pwd
-
-    uid = os.geteuid()
-    with contextlib.suppress(KeyError):
-        return [pwd.getpwuid(uid).pw_name, str(uid)]
-    return [str(uid)]
-
-
-def id_maps() -> tuple[IdMap, IdMap]:
-    """The uid and gid maps this caller may have; HostError with the remedy where there are none."""
-    if os.geteuid() == 0:
-        same = IdMap(FOREIGN_BASE, FOREIGN_BASE + 1)
-        return same, same
-    names = _login_names()
-    maps = []
-    for table, own in (("/etc/subuid", os.geteuid()), ("/etc/subgid", os.getegid())):
-        found = subordinate_range(Path(table), names)
-        if found is None:
-            raise HostError(
-                f"user {names[0]} has no range of {ID_COUNT - 1} subordinate ids in {table}",
-                hint=f"as root: usermod --add-subuids 100000-165535 "
-                f"--add-subgids 100000-165535 {names[0]}",
-            )
-        maps.append(IdMap(own, found[0]))
-    return maps[0], maps[1]
-
-
 def _write_maps(pid: int, uids: IdMap, gids: IdMap) -> None:
+    """Give the namespace of a process its ids. HostError with the remedy where that is refused."""
     for kind, table in (("uid", uids), ("gid", gids)):
         if os.geteuid() == 0:
             rows = "".join(f"{a} {b} {n}\n" for a, b, n in table.lines())
-            Path(f"/proc/{pid}/{kind}_map").write_text(rows)
+            try:
+                Path(f"/proc/{pid}/{kind}_map").write_text(rows)
+            except OSError as error:
+                raise refusal(Point.MAP, str(error), error.errno, surroundings()) from error
             continue
         flat = [str(number) for row in table.lines() for number in row]
+        program = f"new{kind}map"
         try:
             done = subprocess.run(
-                [f"new{kind}map", str(pid), *flat], capture_output=True, text=True, check=False
+                [program, str(pid), *flat], capture_output=True, text=True, check=False
             )
         except FileNotFoundError as error:
-            raise HostError(
-                f"new{kind}map is not installed", hint="apt-get install uidmap"
-            ) from error
+            raise refused_map(program, str(error), surroundings()) from error
         if done.returncode != 0:
-            raise HostError(
-                f"new{kind}map refused: {done.stderr.strip()}",
-                hint=f"check the ranges in /etc/sub{kind} and that newuidmap is setuid root",
-            )
+            raise refused_map(program, done.stderr.strip(), surroundings())
 
 
 def python_binds() -> list[Bind]:
@@ -187,17 +130,15 @@ def _follow(
 ) -> None:
     """Hand the child its id maps when it asks, and turn its complaint into a HostError."""
     with os.fdopen(go, "wb") as gate:
-        first = status.readline()
-        if first == b"unshared\n":
+        point, complaint = Point.MAKE, status.readline()
+        if complaint == b"unshared\n":
             _write_maps(child.pid, uids, gids)
             gate.write(b"mapped\n")
             gate.flush()
-            complaint = status.read()
-        else:
-            complaint = first + status.read() or b"the process ended before it said why"
-    if complaint:
-        text = complaint.decode(errors="replace").strip()
-        raise HostError(
-            f"this host does not allow the user namespace the build runs in: {text}",
-            hint="`kiwilite doctor` names the setting and its remedy",
-        )
+            point, complaint = Point.USE, status.readline()
+            if not complaint:
+                return
+    if not complaint:
+        raise refusal(point, "the process ended before it said why", None, surroundings())
+    number, said = json.loads(complaint)
+    raise refusal(point, said, number, surroundings())

@@ -31,7 +31,8 @@ from typing import IO, Any, Literal
 
 from kiwilite.build import manifest
 from kiwilite.build.children import may_start
-from kiwilite.build.sandbox import FOREIGN_BASE, Bind, run_inside
+from kiwilite.build.ids import id_maps
+from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.uses import alone, stands_at
 from kiwilite.errors import HostError
 
@@ -274,19 +275,11 @@ def remove_tree(folder: Path) -> None:
 
 
 def own(path: Path) -> None:
-    """Let the namespace's root own `path` where that is not who we are."""
+    """Let the namespace's root own `path` where that is not who we are. Raises HostError."""
     if os.geteuid() != 0:
         return
-    try:
-        os.lchown(path, FOREIGN_BASE, FOREIGN_BASE)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        raise HostError(
-            f"root here is that of a container without the ids from {FOREIGN_BASE} on, "
-            "under which builds of root run",
-            hint="build as an ordinary user who has a range in /etc/subuid",
-        ) from error
+    uids, gids = id_maps()
+    os.lchown(path, uids.root, gids.root)
 
 
 def give_to_namespace(folder: Path) -> None:

@@ -94,7 +94,7 @@ def key_of(appliance: Appliance, step: str) -> str:
 
 def until_all_wait(builds: Sequence[subprocess.Popen[str]]) -> None:
     """Read what builds say until each says that it waits for the minimal tree."""
-    said = {child: "" for child in builds}
+    said = dict.fromkeys(builds, "")
     with selectors.DefaultSelector() as selector:
         for child in builds:
             assert child.stderr is not None

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kiwilite.build.ids import subordinate_ranges
 from kiwilite.build.reproduce.conditions import Condition
-from kiwilite.build.sandbox import subordinate_range
 
 LATER_BY: Final = 3600
 """Seconds."""
@@ -62,7 +62,7 @@ def users_with_ids() -> Iterator[str]:
 def has_ids(entry: pwd.struct_passwd) -> bool:
     """Whether both tables have a range for a user."""
     names = [entry.pw_name, str(entry.pw_uid)]
-    return all(subordinate_range(Path(t), names) for t in ("/etc/subuid", "/etc/subgid"))
+    return all(subordinate_ranges(Path(t), names) for t in ("/etc/subuid", "/etc/subgid"))
 
 
 def obstacle(condition: Condition, host: Host) -> str | None:
