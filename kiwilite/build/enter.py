@@ -2,13 +2,13 @@
 
 Started by `sandbox.run_inside` with three file descriptors: the specification (JSON),
 a gate that opens when the parent has written the id maps, and a line upward on which
-"unshared" asks for the maps and any other is a complaint: errno and words, in JSON.
+"unshared" asks for the maps and any other is a complaint: how far it came, errno and
+words, in JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kiwilite.build import syscalls as sc
+from kiwilite.build.namespace_causes import Point
 
 VIEW = "/tmp"
 """Where the new root is put together: any directory that surely exists."""
@@ -36,6 +37,7 @@ def main(argv: list[str]) -> int:
     spec_fd, gate_fd, up_fd = (int(a) for a in argv)
     with os.fdopen(spec_fd, "rb") as stream:
         spec = json.loads(stream.read())
+    point = Point.MAKE
     with os.fdopen(up_fd, "w") as up, os.fdopen(gate_fd, "rb") as gate:
         try:
             sc.unshare(
@@ -53,6 +55,7 @@ def main(argv: list[str]) -> int:
             up.flush()
             if gate.readline() != b"mapped\n":
                 return 125
+            point = Point.USE
             _become_root()
             if spec["network"] == "offline":
                 sc.loopback_up()
@@ -63,9 +66,9 @@ def main(argv: list[str]) -> int:
                 sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
                 _build_view(spec["binds"], sources)
         except OSError as error:
-            # The kernel's word for a limit of namespaces is the one for a full disk.
-            full = "there may be no more of them" if error.errno == errno.ENOSPC else str(error)
-            up.write(f"{json.dumps([error.errno, full])}\n")
+            point = Point.NAME if isinstance(error, NoName) else point
+            said = ": ".join(str(w) for w in (error.filename, error.strerror) if w)
+            up.write(f"{json.dumps([point.name, error.errno, said])}\n")
             return 125
     if pid == 0:
         return _run_as_init(spec["command"], spec["environment"])
@@ -94,8 +97,21 @@ def _become_root() -> None:
     os.umask(0o022)
 
 
+class NoName(OSError):
+    """The namespace may not have a host name of its own."""
+
+
+def _take_name() -> None:
+    """Be called HOSTNAME. Raises NoName; where the name is that already, nothing is asked for."""
+    if socket.gethostname() != HOSTNAME:
+        try:
+            socket.sethostname(HOSTNAME)
+        except OSError as error:
+            raise NoName(error.errno, f"sethostname: {error.strerror}") from error
+
+
 def _build_view(binds: list[dict[str, Any]], sources: dict[str, int]) -> None:
-    socket.sethostname(HOSTNAME)
+    _take_name()
     sc.mount("none", "/", None, sc.MS_REC | sc.MS_PRIVATE)
     sc.mount("view", VIEW, "tmpfs", sc.MS_NOSUID | sc.MS_NODEV, "mode=0755,size=1g")
     view = Path(VIEW)

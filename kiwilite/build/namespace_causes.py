@@ -62,6 +62,7 @@ class Point(Enum):
 
     MAKE = "it cannot be made"
     MAP = "its ids cannot be set"
+    NAME = "it cannot have a host name of its own"
     USE = "its root has no powers in it"
 
 
@@ -107,6 +108,13 @@ FILTER_REMEDY: Final = (
 )
 
 
+_DECIDING: Final[Mapping[Point, tuple[Switch, ...]]] = {
+    Point.MAKE: (MOST, CLONE),
+    Point.NAME: (APPARMOR,),
+    Point.USE: (APPARMOR,),
+}
+
+
 def refusal(point: Point, said: str, number: int | None, found: Surroundings) -> HostError:
     """The error for a namespace that could not be entered; `said` and `number` are the kernel's."""
     cause, remedy = _cause(point, number, found)
@@ -115,8 +123,7 @@ def refusal(point: Point, said: str, number: int | None, found: Surroundings) ->
 
 def _cause(point: Point, number: int | None, found: Surroundings) -> tuple[str, str]:
     """What is in the way, and what to do about it."""
-    relevant = {Point.MAKE: (MOST, CLONE), Point.MAP: (), Point.USE: (APPARMOR,)}[point]
-    for switch in filter(found.is_blocked_by, relevant):
+    for switch in filter(found.is_blocked_by, _DECIDING.get(point, ())):
         value = f"{switch.name} is {switch.blocking}"
         return f"the kernel's setting {value}", f"as root: {switch.remedy}"
     if point is Point.MAKE and number == errno.ENOSPC:
@@ -128,6 +135,12 @@ def _cause(point: Point, number: int | None, found: Surroundings) -> tuple[str, 
         return (
             "root of this container may not give ids to a namespace",
             "start the container with --cap-add SETUID,SETGID (engines have them by default)",
+        )
+    if point is Point.NAME and found.is_filtered:
+        return (
+            f"a filter of system calls is in the way, {point.value}",
+            f"start the container with --hostname localhost; where that is not enough, "
+            f"{FILTER_REMEDY.removeprefix('start the container ')}",
         )
     if found.is_filtered:
         return f"a filter of system calls is in the way, {point.value}", FILTER_REMEDY

@@ -57,7 +57,7 @@ def _write_maps(pid: int, uids: IdMap, gids: IdMap) -> None:
             done = subprocess.run(
                 [program, str(pid), *flat], capture_output=True, text=True, check=False
             )
-        except FileNotFoundError as error:
+        except OSError as error:
             raise refused_map(program, str(error), surroundings()) from error
         if done.returncode != 0:
             raise refused_map(program, done.stderr.strip(), surroundings())
@@ -130,15 +130,15 @@ def _follow(
 ) -> None:
     """Hand the child its id maps when it asks, and turn its complaint into a HostError."""
     with os.fdopen(go, "wb") as gate:
-        point, complaint = Point.MAKE, status.readline()
-        if complaint == b"unshared\n":
+        line = status.readline()
+        if line == b"unshared\n":
             _write_maps(child.pid, uids, gids)
             gate.write(b"mapped\n")
             gate.flush()
-            point, complaint = Point.USE, status.readline()
-            if not complaint:
+            line = status.readline()
+            if not line:
                 return
-    if not complaint:
-        raise refusal(point, "the process ended before it said why", None, surroundings())
-    number, said = json.loads(complaint)
-    raise refusal(point, said, number, surroundings())
+    if not line:
+        raise refusal(Point.MAKE, "the process ended before it said why", None, surroundings())
+    name, number, said = json.loads(line)
+    raise refusal(Point[name], said, number, surroundings())

@@ -59,14 +59,19 @@ def main(argv: Sequence[str]) -> None:
 def become(name: str, visible: Iterable[str]) -> None:
     """Be another user, who sees these paths even where only root may pass."""
     entry = pwd.getpwnam(name)
-    sc.unshare(sc.CLONE_NEWNS)
-    sc.mount("none", "/", None, sc.MS_REC | sc.MS_PRIVATE)
-    for spot, paths in barred(map(Path, visible), entry.pw_uid).items():
-        _uncover(spot, paths)
-    os.chdir(Path.cwd())  # from below what was hidden to the same folder above it
+    uncover(map(Path, visible), entry.pw_uid)
     os.initgroups(name, entry.pw_gid)
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
+
+
+def uncover(paths: Iterable[Path], uid: int) -> None:
+    """In a mount namespace of our own: let `uid` see these paths, wherever they lie."""
+    sc.unshare(sc.CLONE_NEWNS)
+    sc.mount("none", "/", None, sc.MS_REC | sc.MS_PRIVATE)
+    for spot, below in barred(paths, uid).items():
+        _uncover(spot, below)
+    os.chdir(Path.cwd())  # from below what was hidden to the same folder above it
 
 
 def barred(paths: Iterable[Path], uid: int) -> dict[Path, list[Path]]:

@@ -47,6 +47,7 @@ EPERM, ENOSPC, EACCES = errno.EPERM, errno.ENOSPC, errno.EACCES
         ),
         (Point.MAKE, EPERM, around(ROOT, filtered=True), "filter of system", "seccomp=unconfined"),
         (Point.USE, EPERM, around(USER, filtered=True), "filter of system", "apparmor=unconfined"),
+        (Point.NAME, EPERM, around(ROOT, filtered=True), "host name", "--hostname localhost"),
         (Point.MAP, EPERM, around(ROOT), "root of this container", "--cap-add SETUID,SETGID"),
         (Point.MAKE, EPERM, around(USER), "cannot be made", "chroot"),
         # What does not bind root, or comes later, is not the cause.
@@ -75,6 +76,7 @@ def test_the_causes_are_told_apart() -> None:
         refusal(Point.MAKE, "", EPERM, around(USER, unprivileged_userns_clone="0")),
         refusal(Point.USE, "", EPERM, around(USER, apparmor_restrict_unprivileged_userns="1")),
         refusal(Point.MAKE, "", EPERM, around(USER, filtered=True)),
+        refusal(Point.NAME, "", EPERM, around(USER, filtered=True)),
         refusal(Point.MAKE, "", EPERM, around(USER)),
         refusal(Point.MAP, "", EPERM, around(ROOT)),
     ]
