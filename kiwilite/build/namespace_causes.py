@@ -134,7 +134,7 @@ def _cause(point: Point, number: int | None, found: Surroundings) -> tuple[str, 
     if point is Point.MAP and found.uid == 0:
         return (
             "root of this container may not give ids to a namespace",
-            "start the container with --cap-add SETUID,SETGID (engines have them by default)",
+            "start the container with --cap-add SETUID,SETGID,SETFCAP, as engines do by default",
         )
     if point is Point.NAME and found.is_filtered:
         return (

@@ -79,11 +79,11 @@ def shared() -> Store:
     return Store(tiny_appliance.store_folder())
 
 
-def store_like(shared: Store, root: Path, *entries: str) -> Path:
-    """A store with the downloads and selections of another, and of its results those named."""
+def store_like(other: Path, root: Path) -> Path:
+    """A store with the downloads and selections of another, and none of its results."""
     (root / "entries").mkdir(parents=True)
-    for name in (*SHARED, *(f"entries/{key}" for key in entries)):
-        run_words("cp", "-a", "--reflink=auto", shared.root / name, root / name)
+    for name in SHARED:
+        run_words("cp", "-a", "--reflink=auto", other / name, root / name)
     return root
 
 
@@ -129,7 +129,7 @@ def at_once(tmp_path_factory: pytest.TempPathFactory, shared: Store) -> dict[str
     sound = tiny_appliance.make(base / "sound", shared.root)
     said = sound.build()
     assert said.status == 0, said.err
-    store = Store(store_like(shared, base / "store"))
+    store = Store(store_like(shared.root, base / "store"))
     store.create()
     found = {name: make(base / name, store.root) for name, make in KINDS.items()}
     with store.lock(key_of(sound, "bootstrap")):
@@ -168,8 +168,9 @@ def test_each_has_the_bytes_of_a_build_alone_in_a_store_of_its_own(
     at_once: dict[str, Appliance], shared: Store, tmp_path: Path, name: str
 ) -> None:
     """The minimal tree is one that another build made, alone too."""
-    bootstrap = key_of(at_once[name], "bootstrap")
-    store = store_like(shared, tmp_path / "store", bootstrap)
+    store = store_like(at_once[name].store, tmp_path / "store")
+    bootstrap = f"entries/{key_of(at_once[name], 'bootstrap')}"
+    run_words("cp", "-a", "--reflink=auto", shared.root / bootstrap, store / bootstrap)
     alone = KINDS[name](tmp_path / "alone", store)
     said = alone.build()
     assert said.status == 0, said.err
