@@ -2,16 +2,18 @@
 
 It has 65536 ids of the host or fewer, namespaces of its own but for the network, a /proc
 with parts that are masked, so that nobody inside may mount another one, and root has no
-more capabilities than engines leave it. Inside there is a user `build` beside root. What
-engines have and this has not is a filter of system calls.
+more capabilities than engines leave it. Inside there is a user `build` beside root. A filter
+of system calls, which engines have as well, it has where that is asked for.
 
     python container.py SPEC COMMAND…    as root of the host; SPEC is a Container in JSON
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import struct
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -32,6 +34,12 @@ CAPABILITIES = (
     *("chown", "dac_override", "fowner", "fsetid", "kill", "net_bind_service", "setfcap"),
     *("setgid", "setpcap", "setuid", "sys_chroot"),
 )
+
+CALLS = {
+    "unshare": {"x86_64": 272, "aarch64": 97},
+    "sethostname": {"x86_64": 170, "aarch64": 161},
+}
+"""Numbers of system calls by machine."""
 
 SETUP = """\
 set -eu
@@ -77,6 +85,8 @@ class Container:
     """What user.max_user_namespaces is set to inside."""
     lacks: str | None = None
     """A capability that root has not either."""
+    forbidden: str | None = None
+    """A system call of CALLS that a filter refuses."""
     gains_powers: bool = True
     """Without: started as with --security-opt no-new-privileges."""
 
@@ -108,6 +118,23 @@ class Container:
         )
 
 
+def forbid(call: str) -> None:
+    """Let a system call fail with EPERM from here on, in all that is started too.
+
+    A BPF program (<linux/filter.h>, <linux/seccomp.h>) of four instructions of eight bytes,
+    (u16 code, u8 if true, u8 if false, u32 value): load the call's number, compare it,
+    SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO with 1.
+    """
+    number = CALLS[call][os.uname().machine]
+    rows = ((0x20, 0, 0, 0), (0x15, 1, 0, number), (0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, 0x50001))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *row) for row in rows))
+    program = struct.pack("@HP", len(rows), ctypes.addressof(code))
+    address = ctypes.create_string_buffer(program)
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(22, ctypes.c_ulong(2), address, 0, 0) != 0:  # PR_SET_SECCOMP, a filter
+        raise OSError(ctypes.get_errno(), "seccomp")
+
+
 def main(argv: Sequence[str]) -> int:
     """Be the container; the exit status of the command."""
     wanted, command = Container(**json.loads(argv[0])), argv[1:]
@@ -124,6 +151,8 @@ def main(argv: Sequence[str]) -> int:
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+        if wanted.forbidden is not None:
+            forbid(wanted.forbidden)
         setup = [wanted.helper_mode, wanted.subordinate, wanted.most_namespaces]
         words = ["sh", "-c", SETUP, "sh", *setup, *wanted.identity(), *command]
         os._exit(subprocess.call(words))
