@@ -21,6 +21,10 @@ from kiwilite.errors import HostError
 SETTINGS_FILE: Final = "/etc/sysctl.d/60-kiwilite.conf"
 
 
+_SYS_ADMIN: Final = 1 << 21
+"""CAP_SYS_ADMIN in a set of capabilities, from <linux/capability.h>."""
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """A kernel setting that can forbid namespaces: `blocking` is the value that does."""
@@ -77,6 +81,8 @@ class Surroundings:
     """Whether a seccomp filter looks at our system calls, as in most containers."""
     gains_no_powers: bool = False
     """Whether setuid programs are plain ones for us (no_new_privs)."""
+    is_confined: bool = False
+    """Whether not even root has CAP_SYS_ADMIN here, as in containers."""
 
     def is_blocked_by(self, switch: Switch) -> bool:
         """Whether a setting forbids namespaces to us."""
@@ -98,6 +104,7 @@ def surroundings(proc: Path = Path("/proc")) -> Surroundings:
         settings=settings,
         is_filtered=status.get("Seccomp", "0") != "0",
         gains_no_powers=status.get("NoNewPrivs", "0") != "0",
+        is_confined=not int(status.get("CapBnd", "0"), 16) & _SYS_ADMIN,
     )
 
 
@@ -173,6 +180,14 @@ def refused_map(program: str, said: str, found: Surroundings) -> HostError:
             f"{path} has no powers: its file system is mounted nosuid",
             hint="as root: mount -o remount,suid the file system it is on",
         )
+    if found.is_confined and not has_capabilities(Path(path)):
+        # Debian's writes as root, and root needs CAP_SYS_ADMIN for another user's namespace.
+        own = f"cap_set{program[3:6]}=ep"
+        return HostError(
+            f"{path} is setuid root, which does not suffice in a container: {said}",
+            hint=f"as root of the container: chmod u-s {path} && setcap {own} {path}, and the "
+            "same for the other of newuidmap and newgidmap; or build as root of the container",
+        )
     return HostError(
         f"{program} refused: {said}",
         hint=f"check the ranges in {table}; in a container its ids have to be there as well: "
@@ -185,4 +200,9 @@ def has_powers(program: Path) -> bool:
     status = program.stat()
     if status.st_mode & stat.S_ISUID and status.st_uid == 0:
         return True
+    return has_capabilities(program)
+
+
+def has_capabilities(program: Path) -> bool:
+    """Whether a program has capabilities of its own, as setcap gives them."""
     return "security.capability" in os.listxattr(program)

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from kiwilite.build import syscalls as sc
 from kiwilite.build.reproduce.circumstances import ways_to_python
@@ -44,8 +45,17 @@ CALLS = {
 SETUP = """\
 set -eu
 mount -t tmpfs -o mode=0755 none /mnt
-cp /usr/bin/newuidmap /usr/bin/newgidmap /mnt
-chmod "$1" /mnt/newuidmap /mnt/newgidmap
+cp --preserve=mode /usr/bin/newuidmap /usr/bin/newgidmap /mnt
+chmod u-s /mnt/newuidmap /mnt/newgidmap
+case $1 in
+capable)
+    setcap cap_setuid=ep /mnt/newuidmap
+    setcap cap_setgid=ep /mnt/newgidmap
+    ;;
+setuid) chmod u+s /mnt/newuidmap /mnt/newgidmap ;;
+plain) ;;
+none) chmod a-x /mnt/newuidmap /mnt/newgidmap ;;
+esac
 # A copy: what is mounted on a file goes when somebody outside replaces the file.
 cp -dR /etc /mnt/etc 2>/mnt/unreadable || :
 for name in passwd group; do mv "/mnt/etc/$name" "/mnt/$name"; done
@@ -79,8 +89,8 @@ class Container:
     ids: int = 65536
     subordinate: str = OTHERS
     """The tables of subordinate ids inside."""
-    helper_mode: str = "4755"
-    """Of newuidmap and newgidmap."""
+    helper: Literal["capable", "setuid", "plain", "none"] = "capable"
+    """What newuidmap and newgidmap are."""
     most_namespaces: str = ""
     """What user.max_user_namespaces is set to inside."""
     lacks: str | None = None
@@ -153,7 +163,7 @@ def main(argv: Sequence[str]) -> int:
         os.setresuid(0, 0, 0)
         if wanted.forbidden is not None:
             forbid(wanted.forbidden)
-        setup = [wanted.helper_mode, wanted.subordinate, wanted.most_namespaces]
+        setup = [wanted.helper, wanted.subordinate, wanted.most_namespaces]
         words = ["sh", "-c", SETUP, "sh", *setup, *wanted.identity(), *command]
         os._exit(subprocess.call(words))
     os.read(asks, 1)

@@ -79,9 +79,10 @@ REFUSALS = {
         replace(AS_BUILD, subordinate="build:100000:65536\n"),
         "newuidmap refused: ",
     ),
-    "plain helper": (replace(AS_BUILD, helper_mode="755"), "/newuidmap is neither setuid root nor"),
+    "plain helper": (replace(AS_BUILD, helper="plain"), "/newuidmap is neither setuid root nor"),
+    "setuid helper": (replace(AS_BUILD, helper="setuid"), "does not suffice in a container"),
     "no new powers": (replace(AS_BUILD, gains_powers=False), "(no_new_privs)"),
-    "no helper to run": (replace(AS_BUILD, helper_mode="644"), "newuidmap is not installed"),
+    "no helper to run": (replace(AS_BUILD, helper="none"), "newuidmap is not installed"),
 }
 
 

@@ -86,11 +86,13 @@ def test_the_causes_are_told_apart() -> None:
 
 def test_what_holds_for_this_process_is_read(tmp_path: Path) -> None:
     (tmp_path / "self").mkdir()
-    (tmp_path / "self/status").write_text("Name:\tx\nNoNewPrivs:\t1\nSeccomp:\t2\n")
+    (tmp_path / "self/status").write_text(
+        "CapBnd:\t00000000800405fb\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+    )
     (tmp_path / "sys/user").mkdir(parents=True)
     (tmp_path / "sys/user/max_user_namespaces").write_text("0\n")
     found = surroundings(tmp_path)
-    assert found == Surroundings(os.geteuid(), {MOST.name: "0"}, True, True)
+    assert found == Surroundings(os.geteuid(), {MOST.name: "0"}, True, True, True)
 
 
 def helper(folder: Path, mode: int) -> str:

@@ -311,6 +311,26 @@ def test_boot_code_gap_and_seal(plain: Path) -> None:
     assert found.parts[0].named[0].path == "boot code"
 
 
+def sealed(plain: Path, target: Path, digests: dict[str, bytes]) -> Path:
+    """A copy with a seal that has these digests of regions."""
+    parts = (seal.Part(name, n << 20, 1 << 20, d) for n, (name, d) in enumerate(digests.items()))
+    raw = bytearray(plain.read_bytes())
+    text = seal.pack(parts)
+    raw[seal.OFFSET : seal.OFFSET + len(text)] = text
+    target.write_bytes(raw)
+    return target
+
+
+@pytest.mark.parametrize(("fresh", "meant"), [({"p.lxroot"}, True), ({"home"}, False), ({}, False)])
+def test_a_seal_is_meant_to_differ_in_what_is_meant_to(
+    plain: Path, tmp_path: Path, fresh: set[str], meant: bool
+) -> None:
+    one = sealed(plain, tmp_path / "one", {"home": b"h" * 32, "p.lxroot": b"a" * 32})
+    other = sealed(plain, tmp_path / "other", {"home": b"h" * 32, "p.lxroot": b"b" * 32})
+    part = only_part(compared(one, other, frozenset(fresh)))
+    assert (part.part, part.on_purpose) == ("seal", meant)
+
+
 def test_one_copy_of_the_table(plain: Path) -> None:
     size = plain.stat().st_size
     found = compared(plain, changed(plain, size - 512 + 60, size - 33 * 512 + 2 * 128 + 60))
