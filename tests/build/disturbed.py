@@ -9,14 +9,16 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tiny_appliance
 from tiny_appliance import Appliance, run_words
 
-EARLY = ("bootstrap", "packages")
-"""Steps whose results are kept from case to case: they take longer than all others."""
+AGAIN = ("packages", "resolve-packages")
+"""Steps that are repeated in few cases: they take longer than all later ones together."""
+EARLY = ("bootstrap", *AGAIN)
+"""Steps whose results are kept from case to case."""
 SHARED = ("pins", "packages", "tools.json")
 
 
@@ -32,7 +34,7 @@ class Ground:
     seconds: float
     """How long the steps after `EARLY` took."""
     early_seconds: float
-    """How long those of `EARLY` but the first took, when the shared store made them."""
+    """How long those of `AGAIN` took."""
     seen: Path = Path("/")
 
     @property
@@ -73,17 +75,18 @@ def prepare(base: Path) -> Ground:
     early = [row["key"] for row in plan(shared)["steps"] if row["name"] in EARLY]
     for name in (*SHARED, *(f"entries/{key}" for key in early)):
         run_words("cp", "-a", "--reflink=auto", shared.store / name, store / name)
-    took = [json.loads((store / f"entries/{key}/about.json").read_text()) for key in early]
     appliance = Appliance(shared.folder, base / "out", store)
+    said = appliance.build()
+    assert said.status == 0, said.err
+    sums = (appliance.target / "SHA256SUMS").read_text()
+    took = [json.loads(path.read_text()) for path in store.glob("entries/*/about.json")]
+    early_seconds = sum(about["seconds"] for about in took if about["step"] in AGAIN)
+    ground = Ground(appliance, sums, 0, early_seconds)
+    ground.forget()
     begun = time.monotonic()
     said = appliance.build()
     assert said.status == 0, said.err
-    return Ground(
-        appliance,
-        (appliance.target / "SHA256SUMS").read_text(),
-        time.monotonic() - begun,
-        sum(about["seconds"] for about in took if about["step"] != EARLY[0]),
-    )
+    return replace(ground, seconds=time.monotonic() - begun)
 
 
 def plan(appliance: Appliance) -> dict[str, list[dict[str, str]]]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from disturbed import LARGE, Ground, SmallDisk, plan, prepare, small_disk
+from disturbed import AGAIN, LARGE, Ground, SmallDisk, plan, prepare, small_disk
 from tiny_appliance import Appliance, run_words
 
 pytestmark = pytest.mark.build
@@ -58,7 +58,7 @@ def processes_of(session: int) -> list[int]:
 def test_after_a_kill_the_next_build_gives_the_same_bytes(ground: Ground, number: int) -> None:
     chance = random.Random(f"kill {number}")
     whole = number % 25 == 1  # the packages are installed again
-    ground.forget(also=["packages"] if whole else [])
+    ground.forget(also=AGAIN if whole else [])
     seconds = ground.seconds + (ground.early_seconds if whole else 0)
     child = ground.appliance.start()
     time.sleep(chance.random() * seconds)
@@ -182,7 +182,7 @@ def test_after_a_full_disk_the_next_build_gives_the_same_bytes(
 ) -> None:
     ground, needed = on_small
     chance = random.Random(f"full {number}")
-    ground.forget(also=["packages"] if number % 10 == 1 else [])
+    ground.forget(also=AGAIN if number % 10 == 1 else [])
     small.resize(small.used() + int(chance.uniform(0.001, 0.98) * needed))
     try:
         said = ground.appliance.build(before=small.inside)
