@@ -74,9 +74,12 @@ FRESH = {"encrypted": frozenset({"p.lxroot"})}
 
 
 @pytest.fixture(scope="module")
-def shared() -> Store:
-    """The tests' common store, with packages downloaded and selected."""
-    return Store(tiny_appliance.store_folder())
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Appliance:
+    """The usual one, built alone in the tests' common store."""
+    made = tiny_appliance.make(tmp_path_factory.mktemp("sound"))
+    said = made.build()
+    assert said.status == 0, said.err
+    return made
 
 
 def store_like(other: Path, root: Path) -> Path:
@@ -123,13 +126,10 @@ def made_by(builds: Sequence[Said]) -> Counter[str]:
 
 
 @pytest.fixture(scope="module")
-def at_once(tmp_path_factory: pytest.TempPathFactory, shared: Store) -> dict[str, Appliance]:
+def at_once(tmp_path_factory: pytest.TempPathFactory, sound: Appliance) -> dict[str, Appliance]:
     """Four builds at once, begun when each had come to wait for the tree they share."""
     base = tmp_path_factory.mktemp("at-once")
-    sound = tiny_appliance.make(base / "sound", shared.root)
-    said = sound.build()
-    assert said.status == 0, said.err
-    store = Store(store_like(shared.root, base / "store"))
+    store = Store(store_like(sound.store, base / "store"))
     store.create()
     found = {name: make(base / name, store.root) for name, make in KINDS.items()}
     with store.lock(key_of(sound, "bootstrap")):
@@ -163,14 +163,20 @@ def tiny_command(appliance: Appliance, *words: str) -> list[str]:
     return [*command[: command.index("system")], *words]
 
 
-@pytest.mark.parametrize("name", KINDS)
+def test_the_usual_one_has_the_bytes_of_a_build_alone(
+    at_once: dict[str, Appliance], sound: Appliance
+) -> None:
+    assert sums(sound) == sums(at_once["usual"])
+
+
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"usual"}))
 def test_each_has_the_bytes_of_a_build_alone_in_a_store_of_its_own(
-    at_once: dict[str, Appliance], shared: Store, tmp_path: Path, name: str
+    at_once: dict[str, Appliance], sound: Appliance, tmp_path: Path, name: str
 ) -> None:
     """The minimal tree is one that another build made, alone too."""
     store = store_like(at_once[name].store, tmp_path / "store")
     bootstrap = f"entries/{key_of(at_once[name], 'bootstrap')}"
-    run_words("cp", "-a", "--reflink=auto", shared.root / bootstrap, store / bootstrap)
+    run_words("cp", "-a", "--reflink=auto", sound.store / bootstrap, store / bootstrap)
     alone = KINDS[name](tmp_path / "alone", store)
     said = alone.build()
     assert said.status == 0, said.err
