@@ -19,7 +19,7 @@ from builds.measures import Row, said
 from builds.ours import CLEAN, COMMAND_LINE, DESCRIPTION, NOTHING, PACKAGE_ADDED, SMALL_PACKAGE
 from builds.peers import PEERS, Uninstallable, install, wanted_packages
 from builds.running import Usage, run
-from kiwilite.build.code import import_path
+from kiwilite.build.python import import_path
 
 TREE = PEERS / "mkosi"
 SUITE = "sid"

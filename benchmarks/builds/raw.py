@@ -18,11 +18,11 @@ from builds.measures import Row
 from builds.ours import DESCRIPTION, user_store
 from builds.peers import wanted_packages
 from builds.running import Usage, run
-from kiwilite.build.code import import_path
 from kiwilite.build.digest import digest_file
 from kiwilite.build.initrd_package import INITRD_CONTROL
 from kiwilite.build.job import BASE_ENVIRONMENT, Job
 from kiwilite.build.package_files import repository
+from kiwilite.build.python import import_path
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.squashfs_content import BLOCK
 from kiwilite.build.store import own

@@ -212,8 +212,18 @@ class _Publishing:
     def started(self, node: Node) -> None:
         self.watcher.started(node)
 
+    def waiting(self, node: Node) -> None:
+        self.watcher.waiting(node)
+
+    def shared(self, node: Node) -> None:
+        self.watcher.shared(node)
+        self._publish(node)
+
     def finished(self, node: Node, seconds: float) -> None:
         self.watcher.finished(node, seconds)
+        self._publish(node)
+
+    def _publish(self, node: Node) -> None:
         for kind, (name, _) in self.sources.items():
             if name == node.name:
                 self.publication.put(kind)

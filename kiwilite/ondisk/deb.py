@@ -91,7 +91,7 @@ def write_uncompressed(source: IO[bytes], target: BinaryIO) -> None:
         target.write(bytes(_HEADER_BYTES))
         try:
             length = _unpack(source, size, unpack(), target)
-        except (lzma.LZMAError, zlib.error) as error:
+        except (lzma.LZMAError, zlib.error, EOFError) as error:  # EOFError: more after the end
             raise BadDeb(f"{name} cannot be read: {error}") from error
         target.write(b"\n" * (length % 2))
         target.seek(start)
