@@ -25,6 +25,7 @@ from kiwilite.build.package_files import repository
 from kiwilite.build.python import import_path
 from kiwilite.build.sandbox import Bind, run_inside
 from kiwilite.build.squashfs_content import BLOCK
+from kiwilite.build.starter import Program, serving
 from kiwilite.build.store import own
 from kiwilite.ondisk.deb import write_deb
 from kiwilite.plan.selection import package_of
@@ -71,9 +72,15 @@ def measure(base: Path, packages: Path, tree: Path, runs: int) -> tuple[Row, ...
         level=3,
         runs=runs,
     )
-    with (base / "raw.log").open("w+b") as log:
+    with (base / "raw.log").open("w+b") as log, serving() as starter:
         ended = run_inside(
-            [sys.executable, "-m", "builds.raw", json.dumps(asdict(task))],
+            Program(
+                (sys.executable, "-m", "builds.raw", json.dumps(asdict(task))),
+                {
+                    **BASE_ENVIRONMENT,
+                    "PYTHONPATH": os.pathsep.join([import_path(), str(BENCHMARKS)]),
+                },
+            ),
             binds=[
                 Bind(task.scratch, "read-write"),
                 Bind(task.cache, "read-write"),
@@ -81,11 +88,8 @@ def measure(base: Path, packages: Path, tree: Path, runs: int) -> tuple[Row, ...
                 Bind(str(tree)),
                 Bind(str(BENCHMARKS)),
             ],
-            environment={
-                **BASE_ENVIRONMENT,
-                "PYTHONPATH": os.pathsep.join([import_path(), str(BENCHMARKS)]),
-            },
             log=log,
+            starter=starter,
             network="offline",
         )
         if ended.status != 0:

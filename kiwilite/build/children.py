@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import threading
 from collections.abc import Iterator
+from typing import Protocol
+
+
+class Child(Protocol):
+    """A process: of `subprocess`, or of the starter."""
+
+    def kill(self) -> None: ...
+    def poll(self) -> int | None: ...
+    def wait(self) -> int: ...
+
 
 _lock = threading.Lock()
-_running: set[subprocess.Popen[bytes]] = set()
+_running: dict[int, Child] = {}
+"""By identity."""
 _stopping = threading.Event()
 
 
@@ -28,15 +38,15 @@ def begin() -> None:
 
 
 @contextlib.contextmanager
-def attended(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def attended(child: Child) -> Iterator[None]:
     """While inside, `end_all` reaches `child`; it never outlives the block."""
     with _lock:
-        _running.add(child)
+        _running[id(child)] = child
     try:
         yield
     finally:
         with _lock:
-            _running.discard(child)
+            _running.pop(id(child))
         if child.poll() is None:
             child.kill()
         child.wait()
@@ -46,5 +56,5 @@ def end_all() -> None:
     """Kill what runs and let no more steps start; namespaces die with who made them."""
     _stopping.set()
     with _lock:
-        for child in _running:
+        for child in _running.values():
             child.kill()

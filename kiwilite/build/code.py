@@ -13,8 +13,13 @@ from kiwilite.build.kinds import Kind
 from kiwilite.build.python import package
 
 PLACES: Mapping[str, tuple[str, ...]] = {
-    "host": ("kiwilite.build.inside",),
-    "namespace": ("kiwilite.build.inside", "kiwilite.build.sandbox", "kiwilite.build.enter"),
+    "host": ("kiwilite.build.starter", "kiwilite.build.inside"),
+    "namespace": (
+        "kiwilite.build.starter",
+        "kiwilite.build.inside",
+        "kiwilite.build.sandbox",
+        "kiwilite.build.enter",
+    ),
 }
 """The modules that start a step, by the place where it runs: what it sees there is their doing."""
 

@@ -1,6 +1,6 @@
-"""Runs as a process of its own: enters the namespaces, builds the view, runs the command.
+"""Runs as a process of its own: enters the namespaces, builds the view, starts the task there.
 
-Started by `sandbox.run_inside` with three file descriptors: the specification (JSON),
+Started for `sandbox.run_inside` with three file descriptors: the specification (JSON),
 a gate that opens when the parent has written the id maps, and a line upward on which
 "unshared" asks for the maps and any other is a complaint: how far it came, errno and
 words, in JSON.
@@ -13,13 +13,13 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from kiwilite.build import syscalls as sc
 from kiwilite.build.namespace_causes import Point
+from kiwilite.build.starter import Call, carry_out
 
 VIEW = "/tmp"
 """Where the new root is put together: any directory that surely exists."""
@@ -31,10 +31,9 @@ HOST_DIRECTORIES = ("/usr", "/etc", "/bin", "/sbin", "/lib", "/lib32", "/lib64",
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
-def main(argv: list[str]) -> int:
-    """Enter, run, and exit with the command's status."""
-    sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
-    spec_fd, gate_fd, up_fd = (int(a) for a in argv)
+def main(words: Sequence[str], fds: Sequence[int]) -> int:
+    """Enter, run, and give the task's status; there are no words."""
+    spec_fd, gate_fd, up_fd = fds
     with os.fdopen(spec_fd, "rb") as stream:
         spec = json.loads(stream.read())
     point = Point.MAKE
@@ -71,7 +70,7 @@ def main(argv: list[str]) -> int:
             up.write(f"{json.dumps([point.name, error.errno, said])}\n")
             return 125
     if pid == 0:
-        return _run_as_init(spec["command"], spec["environment"])
+        return _run_as_init(spec)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) & 0xFF
 
 
@@ -152,23 +151,25 @@ def mount_proc(target: str, *, fallback: int) -> None:
         sc.bind(f"/proc/self/fd/{fallback}", target)
 
 
-def _run_as_init(command: list[str], environment: dict[str, str]) -> int:
-    """Be PID 1: start the command, bury orphans, end with the command's status."""
-    try:
-        child = subprocess.Popen(command, env=environment, cwd="/")
-    except OSError as error:
-        sys.stderr.write(f"{command[0]}: {error.strerror}\n")
-        return 127
+def _run_as_init(spec: Mapping[str, Any]) -> int:
+    """Be PID 1: start the task, bury orphans, end with the task's status."""
+    os.chdir("/")
+    task = os.fork()
+    if task == 0:
+        if "module" in spec:
+            carry_out(Call(spec["module"], tuple(spec["words"])))
+        _become(spec["words"], spec["environment"])
     while True:
         with contextlib.suppress(ChildProcessError):
             pid, status = os.wait()
-            if pid == child.pid:
+            if pid == task:
                 code = os.waitstatus_to_exitcode(status)
                 return code if code >= 0 else 128 - code
 
 
-if __name__ == "__main__":
-    status = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
+def _become(words: list[str], environment: Mapping[str, str]) -> NoReturn:
+    try:
+        os.execvpe(words[0], words, environment)
+    except OSError as error:
+        os.write(2, f"{words[0]}: {error.strerror}\n".encode())
+        os._exit(127)

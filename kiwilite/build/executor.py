@@ -7,8 +7,6 @@ import graphlib
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,13 +18,13 @@ from kiwilite.build.children import attended, begin, end_all, may_start
 from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
-from kiwilite.build.job import BASE_ENVIRONMENT, Job
+from kiwilite.build.job import Job
 from kiwilite.build.keys import Ingredients, ingredients_of, kind_of, takes_tools
 from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.manifest import Depth
 from kiwilite.build.network import Network
-from kiwilite.build.python import import_path, python_command
 from kiwilite.build.sandbox import Bind, run_inside
+from kiwilite.build.starter import Call, Starter, serving
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.toolset import Toolset
 from kiwilite.build.uses import Uses
@@ -194,13 +192,18 @@ def _run(
     order = graphlib.TopologicalSorter(graph)
     order.prepare()
     workers = max(2, os.cpu_count() or 2)
-    with cf.ThreadPoolExecutor(workers) as pool, cf.ThreadPoolExecutor(workers) as examiners:
+    with (
+        serving() as starter,
+        cf.ThreadPoolExecutor(workers) as pool,
+        cf.ThreadPoolExecutor(workers) as examiners,
+    ):
         running: dict[cf.Future[None], str] = {}
         try:
-            vetting = begin_vetting(depths, examiners)
+            vetting = begin_vetting(depths, examiners, starter)
             while order.is_active():
                 for name in order.get_ready():
-                    running[pool.submit(_make, todo[name], keyed, site, watcher, vetting)] = name
+                    making = _Making(todo[name], keyed, site, starter)
+                    running[pool.submit(_make, making, watcher, vetting)] = name
                 done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
                 for future in done:
                     name = running.pop(future)
@@ -219,22 +222,37 @@ def _run(
             raise
 
 
-def _make(node: Node, keyed: Keyed, site: Site, watcher: Watcher, vetting: Vetting) -> None:
-    key, store = keyed.keys[node.name], site.store
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """A step that runs."""
+
+    node: Node
+    keyed: Keyed
+    site: Site
+    starter: Starter
+
+    @property
+    def entry(self) -> Path:
+        return self.keyed.entry(self.site.store, self.node.name)
+
+
+def _make(making: _Making, watcher: Watcher, vetting: Vetting) -> None:
+    node, store, uses = making.node, making.site.store, making.site.uses
+    key = making.keyed.keys[node.name]
     with store.lock(key, lambda: watcher.waiting(node)):
         if store.find(key) is not None:
-            site.uses.hold([keyed.entry(store, node.name)])
+            uses.hold([making.entry])
             watcher.shared(node)
             return
         watcher.started(node)
         begun = time.monotonic()
         try:
             with store.making(key) as folder:
-                _carry_out_on_sound(node, keyed, site, folder, vetting)
+                _carry_out_on_sound(making, folder, vetting)
                 seconds = time.monotonic() - begun
                 store.keep(folder, key, _about(node, seconds))
-                site.uses.hold([keyed.entry(store, node.name)])
-                site.uses.trust(keyed.entry(store, node.name))
+                uses.hold([making.entry])
+                uses.trust(making.entry)
         except OSError as error:
             if error.errno not in FULL:
                 raise
@@ -251,15 +269,14 @@ def _about(node: Node, seconds: float) -> dict[str, object]:
     }
 
 
-def _carry_out_on_sound(
-    node: Node, keyed: Keyed, site: Site, folder: Path, vetting: Vetting
-) -> None:
+def _carry_out_on_sound(making: _Making, folder: Path, vetting: Vetting) -> None:
     """Carry a step out; raises Damaged where what it read was not sound, however it ended."""
-    inputs = [keyed.entry(site.store, name) for name in outputs_of(node.step)]
+    site, node = making.site, making.node
+    inputs = [making.keyed.entry(site.store, name) for name in outputs_of(node.step)]
     if (tools := _tools_of(node, site)) is not None:
         inputs.append(tools)
     try:
-        _carry_out(node, keyed, site, folder)
+        _carry_out(making, folder)
     except KiwiliteError:
         vetting.demand_sound(inputs)
         raise
@@ -274,35 +291,24 @@ def _no_space(node: Node, store: Store) -> NoSpace:
     )
 
 
-def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
+def _carry_out(making: _Making, folder: Path) -> None:
+    node, site = making.node, making.site
     kind = kind_of(node)
-    job = _job(node, keyed, site, folder)
+    job = _job(node, making.keyed, site, folder)
     job_file = folder / "job"
     job_file.touch(mode=0o600)  # a step may hold a passphrase
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
-    command = python_command("kiwilite.build.inside", str(job_file))
+    call = Call("kiwilite.build.inside", (str(job_file),), imports=(kind.module,))
     may_start()
     with job.log.open("ab") as log:
         if kind.place == "namespace":
             give_to_namespace(folder)
-            binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
-            binds += [Bind(str(path)) for path in job.outputs.values()]
-            # All of them: a single one may be removed before it is bound.
-            binds += [Bind(str(site.store.entries))] if job.earlier else []
-            binds += [Bind(str(job.tools))] if job.tools else []
-            binds += site.extra_binds
-            environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
+            binds = _binds(job, folder, site)
             status = run_inside(
-                command, binds=binds, environment=environment, log=log, network=site.network
+                call, binds=binds, log=log, starter=making.starter, network=site.network
             ).status
         else:
-            environment = {
-                **BASE_ENVIRONMENT,
-                "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-            }
-            child = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            child = making.starter.start(call, log=log.fileno())
             with attended(child):
                 status = child.wait()
     if status != 0:
@@ -310,6 +316,16 @@ def _carry_out(node: Node, keyed: Keyed, site: Site, folder: Path) -> None:
     for name in ("job", "sources", "scratch"):
         path = folder / name
         remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _binds(job: Job, folder: Path, site: Site) -> list[Bind]:
+    """What a step in the namespace sees of the store, and what the host adds."""
+    binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
+    binds += [Bind(str(path)) for path in job.outputs.values()]
+    # All of them: a single one may be removed before it is bound.
+    binds += [Bind(str(site.store.entries))] if job.earlier else []
+    binds += [Bind(str(job.tools))] if job.tools else []
+    return [*binds, *site.extra_binds]
 
 
 def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:

@@ -1,4 +1,4 @@
-"""Runs one step in a process of its own: `python -m kiwilite.build.inside JOB`.
+"""Runs one step in a process of its own, which the starter forks: `main([JOB], ())`.
 
 JOB is a file with the pickled module name, step and job, written by the executor. Beside
 it go the manifest of the result, or `failure`, an expected one for the executor to raise
@@ -13,7 +13,7 @@ import importlib
 import os
 import pickle
 import signal
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from kiwilite.build import manifest
@@ -26,12 +26,12 @@ NO_SPACE_STATUS = 3
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def main(job_file: str) -> int:
+def main(words: Sequence[str], fds: Sequence[int]) -> int:
     """Carry out the step; 0: done, 1: `failure` (or a traceback) says why not, 3: disk full."""
     os.umask(0o022)
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     flush_nothing()
-    path = Path(job_file)
+    path = Path(words[0])
     module, step, job = pickle.loads(path.read_bytes())
     try:
         importlib.import_module(module).run(step, job)
@@ -47,7 +47,3 @@ def main(job_file: str) -> int:
         return NO_SPACE_STATUS
     write(failure, path.with_name("failure"))
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))

@@ -14,6 +14,7 @@ from kiwilite.build.findings import Finding, Verdict
 from kiwilite.build.ids import LEAST, ids_here, map_of_root, names_of, subordinate_ranges, usermod
 from kiwilite.build.namespace_causes import SWITCHES, Surroundings, Switch, surroundings
 from kiwilite.build.sandbox import run_inside
+from kiwilite.build.starter import Program, serving
 from kiwilite.errors import HostError
 
 GROUP = "user namespaces"
@@ -34,9 +35,9 @@ def examine_namespaces() -> Iterator[Finding]:
 def _refused() -> HostError | None:
     """Why the namespace of a build cannot be entered; None when it can."""
     try:
-        with Path(os.devnull).open("wb") as log:
-            environment = {"PATH": "/usr/bin:/bin"}
-            ended = run_inside(["true"], binds=[], environment=environment, log=log)
+        with Path(os.devnull).open("wb") as log, serving() as starter:
+            task = Program(("true",), {"PATH": "/usr/bin:/bin"})
+            ended = run_inside(task, binds=[], log=log, starter=starter)
     except HostError as error:
         return error
     if ended.status == 0:

@@ -8,7 +8,7 @@ the host's. Inside, `/` is a fresh tmpfs with the host's programs, read-only, an
 paths the caller names, nothing else.
 
                  host                         namespace
-    run_inside ─▶ python -m …enter  ─ unshare ─▶ map ids ─▶ mounts ─▶ pivot_root ─▶ command
+    run_inside ─▶ starter ─▶ enter  ─ unshare ─▶ map ids ─▶ mounts ─▶ pivot_root ─▶ task
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -27,9 +27,11 @@ from kiwilite.build.children import attended
 from kiwilite.build.ids import IdMap, id_maps
 from kiwilite.build.namespace_causes import Point, refusal, refused_map, surroundings
 from kiwilite.build.network import Network
-from kiwilite.build.python import import_path, python_command
+from kiwilite.build.starter import Call, Program, Starter
 
 Access = Literal["read-only", "read-write"]
+Task = Call | Program
+ENTER = Call("kiwilite.build.enter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +83,18 @@ class Finished:
 
 
 def run_inside(
-    command: Sequence[str],
+    task: Task,
     *,
     binds: Sequence[Bind],
-    environment: Mapping[str, str],
-    log: IO[bytes] | int,
+    log: IO[bytes],
+    starter: Starter,
     network: Network = "online",
 ) -> Finished:
-    """Run `command` as root of a fresh user, mount, PID, IPC and UTS namespace.
+    """Run `task` as root of a fresh user, mount, PID, IPC and UTS namespace.
 
     Online the network stays the host's: code that may not have it is started from inside in
     a network namespace of its own. Offline there is nothing but a loopback device. Raises
-    HostError when the host does not allow the namespace; a failing command is not an error
+    HostError when the host does not allow the namespace; a failing task is not an error
     here.
     """
     uids, gids = id_maps()
@@ -100,39 +102,28 @@ def run_inside(
     go_read, go_write = os.pipe()
     up_read, up_write = os.pipe()
     spec = {
-        "command": list(command),
+        **asdict(task),
         "binds": [asdict(b) for b in [*python_binds(), *binds]],
-        "environment": dict(environment),
         "network": network,
     }
     fds = (spec_read, go_read, up_write)
-    child = subprocess.Popen(
-        python_command("kiwilite.build.enter", *map(str, fds)),
-        env={**os.environ, "PYTHONPATH": import_path()},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        pass_fds=fds,
-        start_new_session=True,
-    )
+    child = starter.start(ENTER, log=log.fileno(), fds=fds)
     with attended(child):
         for fd in fds:
             os.close(fd)
         with os.fdopen(spec_write, "wb") as stream, contextlib.suppress(BrokenPipeError):
             stream.write(json.dumps(spec).encode())
         with os.fdopen(up_read, "rb") as status:
-            _follow(child, status, go_write, uids, gids)
+            _follow(child.pid, status, go_write, uids, gids)
         return Finished(child.wait())
 
 
-def _follow(
-    child: subprocess.Popen[bytes], status: IO[bytes], go: int, uids: IdMap, gids: IdMap
-) -> None:
+def _follow(child: int, status: IO[bytes], go: int, uids: IdMap, gids: IdMap) -> None:
     """Hand the child its id maps when it asks, and turn its complaint into a HostError."""
     with os.fdopen(go, "wb") as gate:
         line = status.readline()
         if line == b"unshared\n":
-            _write_maps(child.pid, uids, gids)
+            _write_maps(child, uids, gids)
             gate.write(b"mapped\n")
             gate.flush()
             line = status.readline()

@@ -33,6 +33,7 @@ from kiwilite.build import manifest
 from kiwilite.build.children import may_start
 from kiwilite.build.ids import id_maps
 from kiwilite.build.sandbox import Bind, run_inside
+from kiwilite.build.starter import Program, serving
 from kiwilite.build.uses import alone, stands_at
 from kiwilite.errors import HostError
 
@@ -264,13 +265,10 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
     if not folder.exists():
         return
-    with Path(os.devnull).open("wb") as log:
-        run_inside(
-            ["/bin/sh", "-c", 'chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"/*', "sh", str(folder)],
-            binds=[Bind(str(folder), "read-write")],
-            environment={"PATH": "/usr/bin:/bin"},
-            log=log,
-        )
+    script = 'chmod -R u+rwX "$1" 2>/dev/null; rm -rf "$1"/*'
+    task = Program(("/bin/sh", "-c", script, "sh", str(folder)), {"PATH": "/usr/bin:/bin"})
+    with Path(os.devnull).open("wb") as log, serving() as starter:
+        run_inside(task, binds=[Bind(str(folder), "read-write")], log=log, starter=starter)
     shutil.rmtree(folder, ignore_errors=True)
 
 

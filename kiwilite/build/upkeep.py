@@ -18,6 +18,7 @@ from pathlib import Path
 from kiwilite.build.inventory import Entry, Inventory, disk_usage, downloads, take_stock
 from kiwilite.build.package_files import WORK
 from kiwilite.build.publish import is_obsolete
+from kiwilite.build.starter import serving
 from kiwilite.build.store import ABOUT, DAMAGED, Store, remove_tree
 from kiwilite.build.uses import alone, shared
 from kiwilite.build.vetting import Damage, examine_inside, examine_outside
@@ -173,7 +174,12 @@ def _damage(entries: dict[Path, Entry]) -> Damage:
     outside = [path for path, entry in entries.items() if entry.place == "host"]
     lost = [path for path, entry in entries.items() if entry.place is None]
     return {
-        **(examine_inside(inside) if inside else {}),
+        **(_examined_inside(inside) if inside else {}),
         **examine_outside(outside),
         **dict.fromkeys(lost, (f"{ABOUT}: cannot be read",)),
     }
+
+
+def _examined_inside(entries: Sequence[Path]) -> Damage:
+    with serving() as starter:
+        return examine_inside(entries, starter)

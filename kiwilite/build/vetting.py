@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import concurrent.futures as cf
 import json
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kiwilite.build.children import may_start
-from kiwilite.build.job import BASE_ENVIRONMENT
 from kiwilite.build.manifest import Depth, damage
-from kiwilite.build.python import import_path, python_command
 from kiwilite.build.sandbox import Bind, run_inside
+from kiwilite.build.starter import Call, Starter
 from kiwilite.errors import StageFailed
 
 Damage = Mapping[Path, tuple[str, ...]]
@@ -52,11 +50,11 @@ class Vetting:
         self.demand_sound(self._answers)
 
 
-def begin_vetting(reads: Mapping[Path, Depth], pool: cf.Executor) -> Vetting:
+def begin_vetting(reads: Mapping[Path, Depth], pool: cf.Executor, starter: Starter) -> Vetting:
     """Start to examine entries, each as deep as it is read."""
     answers = {e: pool.submit(_files, e) for e, depth in reads.items() if depth == "files"}
     if trees := [e for e, depth in reads.items() if depth == "whole"]:
-        answers |= dict.fromkeys(trees, pool.submit(examine_inside, trees))
+        answers |= dict.fromkeys(trees, pool.submit(examine_inside, trees, starter))
     return Vetting(answers)
 
 
@@ -70,14 +68,13 @@ def examine_outside(entries: Sequence[Path]) -> Damage:
         return dict(zip(entries, pool.map(lambda e: damage(e, "whole"), entries), strict=True))
 
 
-def examine_inside(entries: Sequence[Path]) -> Damage:
+def examine_inside(entries: Sequence[Path], starter: Starter) -> Damage:
     """The damage of entries that were made in the namespace. Raises StageFailed, Stopped."""
     binds = [Bind(str(folder)) for folder in {entry.parent for entry in entries}]
-    command = python_command("kiwilite.build.vetting", *map(str, entries))
-    environment = {**BASE_ENVIRONMENT, "PYTHONPATH": import_path()}
+    task = Call("kiwilite.build.vetting", tuple(map(str, entries)))
     may_start()
     with tempfile.TemporaryFile() as log:
-        done = run_inside(command, binds=binds, environment=environment, log=log)
+        done = run_inside(task, binds=binds, log=log, starter=starter)
         log.seek(0)
         said = log.read().decode(errors="replace")
     if done.status != 0:
@@ -85,10 +82,7 @@ def examine_inside(entries: Sequence[Path]) -> Damage:
     return {Path(name): tuple(found) for name, found in json.loads(said).items()}
 
 
-def main(entries: Sequence[str]) -> None:
+def main(entries: Sequence[str], fds: Sequence[int]) -> int:
     """Inside: print the damage of each entry as JSON."""
     print(json.dumps({entry: damage(Path(entry), "whole") for entry in entries}))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    return 0

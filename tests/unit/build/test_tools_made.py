@@ -34,7 +34,7 @@ def site(tmp_path: Path, diary: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setitem(cast(Any, KINDS), FakeStep, Kind("fake_stage", "host", ("tool",)))
     monkeypatch.setattr(ToolDigests, "tool", lambda self, name: Identity(name, name))
     # What fakes make belongs to this user, and not to the namespace's root.
-    monkeypatch.setattr(vetting, "examine_inside", examine_outside)
+    monkeypatch.setattr(vetting, "examine_inside", lambda entries, _: examine_outside(entries))
     return replace(site, tools=Toolset(node(diary, "tree"), Identity("tools tree", "1")))
 
 
