@@ -13,7 +13,7 @@ import os
 import runpy
 from pathlib import Path
 
-from kiwilite.build import executor
+from kiwilite.build import starter
 from kiwilite.build.reproduce.circumstances import clock_variables
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     names = clock_variables(Path()).keys()
     given = {name: os.environ[name] for name in names if name in os.environ}
     base = "BASE_ENVIRONMENT"
-    setattr(executor, base, {**getattr(executor, base), **given})
+    setattr(starter, base, {**getattr(starter, base), **given})
     runpy.run_module("kiwilite", run_name="__main__", alter_sys=True)
 
 

@@ -39,6 +39,7 @@ def test_our_own_code_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         "build/deep": "WORD = 1\n",
         "build/other": "WORD = 1\n",
         "build/inside": "",
+        "build/starter": "",
     }
     for name, text in files.items():
         (package / f"{name}.py").write_text(text)

@@ -106,8 +106,8 @@ def test_a_clock_that_is_an_hour_fast_for_the_process_and_what_steps_get(tmp_pat
     assert found["time"] - before >= 3600
     script = tmp_path / "script.py"
     script.write_text(
-        "import runpy; from kiwilite.build import executor; from kiwilite.build.reproduce import "
-        "clock; runpy.run_module = lambda *a, **k: print(executor.BASE_ENVIRONMENT['FAKETIME']); "
+        "import runpy; from kiwilite.build import starter; from kiwilite.build.reproduce import "
+        "clock; runpy.run_module = lambda *a, **k: print(starter.BASE_ENVIRONMENT['FAKETIME']); "
         "clock.main()"
     )
     done = subprocess.run(
