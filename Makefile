@@ -50,8 +50,8 @@ lint: setup ## ruff, mypy and shellcheck
 unit: setup ## tests without network, packages or virtual machines
 	pytest -q -n 2 -m "not build and not vm and not soak"
 
-build-tests: setup trim-test-store ## tests that build with packages from the mirror
-	pytest -q -m "build and not vm and not soak"
+build-tests: setup trim-test-store ## tests that build with packages from the mirror, two at a time
+	pytest -q -n 2 --dist loadfile -m "build and not vm and not soak"
 
 vm-tests: setup ## tests that boot virtual machines, two at a time
 	pytest -q -n 2 --dist loadfile -m "vm and not soak"
@@ -79,7 +79,7 @@ $(KIWI): # the reference for what is valid, in an environment of its own
 	python3 -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check kiwi==11.1.6 || { rm -rf $@; exit 1; }
 
-benchmark: setup ## builds, squashfs, volumes, verify, cost at run time, checks, suggestions, measured
+benchmark: setup ## builds, squashfs, volumes, verify, run time, checks, suggestions
 	$(BIN)/python benchmarks/build_speed.py
 	$(BIN)/python benchmarks/squashfs_speed.py
 	$(BIN)/python benchmarks/volume_speed.py

@@ -23,7 +23,6 @@ def import_path() -> str:
 def python_command(module: str, *words: str) -> list[str]:
     """The command that runs a module of ours, given `import_path` in its environment.
 
-    Without `site`, which takes as long as all else of the interpreter's start, and a build
-    starts dozens of them.
+    Without `site`, which takes as long as all else of the interpreter's start.
     """
     return [sys.executable, "-S", "-m", module, *words]
