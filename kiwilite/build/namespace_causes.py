@@ -125,7 +125,9 @@ _DECIDING: Final[Mapping[Point, tuple[Switch, ...]]] = {
 def refusal(point: Point, said: str, number: int | None, found: Surroundings) -> HostError:
     """The error for a namespace that could not be entered; `said` and `number` are the kernel's."""
     cause, remedy = _cause(point, number, found)
-    return HostError(f"no user namespace for the build: {cause} ({said})", hint=remedy)
+    # ENOSPC says "No space left on device", which it is not about.
+    words = f" ({said})" if number != errno.ENOSPC else ""
+    return HostError(f"no user namespace for the build: {cause}{words}", hint=remedy)
 
 
 def _cause(point: Point, number: int | None, found: Surroundings) -> tuple[str, str]:
