@@ -39,8 +39,9 @@ PATIENCE = 5.0
 NOT_OURS = re.compile(r"apt|dpkg|mmdebstrap|mksquashfs")
 """Starts of the names of processes whose memory, and that of all below them, is not ours."""
 
-_STEP = re.compile(rb"kiwilite\.build\.inside\0[^\0]*/work/([^/.]+)\.")
-"""In the arguments of a step's process: the start of the key of its result."""
+_STARTER = b"kiwilite.build.starter"
+_STEP = re.compile(r"/work/([^/.]+)\.[^/]*/log$")
+"""In the name of a step's log, where its process writes: the start of the key of its result."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -89,18 +90,17 @@ class Watch:
     def sample(self) -> None:
         """Look at all processes below this one."""
         self.memory = max(self.memory, sum(_ours(child) for child in _children(os.getpid())))
-        for child in _children(self.top):
+        starters = (child for child in _children(self.top) if _is_starter(child))
+        for child in (step for starter in starters for step in _children(starter)):
             if (name := self._step(child)) is not None:
-                family = list(_family(child))
-                self.ticks[name] = max(self.ticks[name], sum(p.ticks for p in family))
+                self.ticks[name] = max(self.ticks[name], sum(p.ticks for p in _family(child)))
                 self.peaks[name] = max(self.peaks[name], _ours(child))
 
     def _step(self, child: int) -> str | None:
         if child not in self.names:
-            for process in _family(child):
-                with contextlib.suppress(OSError):
-                    if found := _STEP.search(Path(f"/proc/{process.pid}/cmdline").read_bytes()):
-                        self.names[child] = found[1].decode()
+            with contextlib.suppress(OSError):
+                if found := _STEP.search(str(Path(f"/proc/{child}/fd/1").readlink())):
+                    self.names[child] = found[1]
         return self.names.get(child)
 
     def steps(self) -> dict[str, Cost]:
@@ -185,6 +185,14 @@ def _sampling(watch: Watch) -> Iterator[None]:
     finally:
         ended.set()
         sampler.join()
+
+
+def _is_starter(pid: int) -> bool:
+    """Whether a process is the one that a build has its steps started by."""
+    try:
+        return _STARTER in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
 
 
 def _children(pid: int) -> list[int]:
