@@ -1,7 +1,8 @@
 """Where the archive comes from that `bootstrap_package=` names.
 
-Beside the description, in the store, in the repositories as a package of that name, and
-else made once from the description's own bootstrap package list.
+Beside the description, in the store, in the repositories as a package of that name. Where
+it is nowhere, a build makes the tree from the description's own bootstrap package list, and
+`system bootstrap` the archive.
 """
 
 from __future__ import annotations
@@ -79,15 +80,6 @@ def make(
     if wanted := appliance.packages.bootstrap_package:
         check_digest(archive, wanted)
     return archive
-
-
-def made(
-    appliance: Appliance, site: Site, *, epoch: int | None, packages: Selection
-) -> Path | None:
-    """The archive that `make` would give, if it is in the store."""
-    keyed = with_keys(bootstrap_plan(appliance, epoch=epoch, packages=packages), site)
-    found = site.store.find(keyed.keys["pack"])
-    return found / "bootstrap.tar.zst" if found else None
 
 
 def known(appliance: Appliance, site: Site, *, pin: str) -> Prebuilt | None:

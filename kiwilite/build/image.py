@@ -31,7 +31,7 @@ from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Node, Plan
 from kiwilite.plan.selection import Packages, Unselected, moment_of
-from kiwilite.plan.trees import apt_sources
+from kiwilite.plan.trees import BOOTSTRAP, apt_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,34 +117,33 @@ def planned(
 ) -> tuple[Plan, Keyed]:
     """The plan with all keys, and that of the step that selected its packages, if one did.
 
-    Selects packages where no lock and no earlier build has, and finds (or makes) the
-    bootstrap archive the plan starts from.
+    Selects packages where no lock and no earlier build has, and finds the bootstrap archive
+    the plan starts from. Where there is none, it starts from the tree that would be in it:
+    packed and unpacked that is the same. An archive is then made only where the description
+    states its digest.
     """
     epoch = source_date_epoch()
     chosen = choose(appliance, site, watcher, refresh=refresh)
-    wanted = appliance.packages.bootstrap_package
-    archive = chosen.archive_path
-    if wanted is not None and archive is None:
-        packages = chosen.selection
-        archive = bootstrap_archive.made(appliance, site, epoch=epoch, packages=packages)
-        if archive is None:
-            archive = bootstrap_archive.make(
-                appliance, site, watcher, epoch=epoch, packages=packages
-            )
-            tell(
-                f"bootstrap archive {wanted.name}: found nowhere, made from the description's own "
-                "list"
-            )
     plan = compile(
         appliance,
-        bootstrap_archive=archive,
+        bootstrap_archive=chosen.archive_path,
         epoch=epoch,
         packages=chosen.selection,
         mirrors=site.mirrors,
     )
     if chosen.locked is not None and (warning := locking.other_tools(plan, chosen.locked, site)):
         tell(warning)
-    return plan, with_keys((*chosen.steps, *plan.nodes), site)
+    keyed = with_keys((*chosen.steps, *plan.nodes), site)
+    wanted = appliance.packages.bootstrap_package
+    if wanted is not None and chosen.archive is None:
+        if wanted.digest is not None:
+            bootstrap_archive.make(appliance, site, watcher, epoch=epoch, packages=chosen.selection)
+        if site.store.find(keyed.keys[BOOTSTRAP]) is None:
+            tell(
+                f"bootstrap archive {wanted.name}: found nowhere, its tree is made from the "
+                "description's own list"
+            )
+    return plan, keyed
 
 
 def bootstrap(appliance: Appliance, site: Site, watcher: Watcher, *, refresh: bool) -> Path:
@@ -280,24 +279,19 @@ def changed_since(
 def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
     """The plan with all keys, as `planned` has it, without making anything.
 
-    Where the bootstrap archive is not there yet, the tree is shown as made from packages;
-    where none are selected yet, the selection is its first step.
+    Where no packages are selected yet, their selection is its first step.
     """
     site = tools_tree.foreseen(appliance, site)
-    epoch = source_date_epoch()
     chosen = selecting.known(appliance, site)
-    archive = chosen.archive_path if chosen else None
     packages: Packages
     if chosen is None:
         packages = Unselected(selecting.pin_of(appliance, site, renew=False))
     else:
         packages = chosen.selection
-        if appliance.packages.bootstrap_package is not None and archive is None:
-            archive = bootstrap_archive.made(appliance, site, epoch=epoch, packages=packages)
     plan = compile(
         appliance,
-        bootstrap_archive=archive,
-        epoch=epoch,
+        bootstrap_archive=chosen.archive_path if chosen else None,
+        epoch=source_date_epoch(),
         packages=packages,
         mirrors=site.mirrors,
     )

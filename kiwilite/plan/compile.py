@@ -11,7 +11,7 @@ from kiwilite.plan.disk import partitions
 from kiwilite.plan.image import image_nodes
 from kiwilite.plan.nodes import DEFAULT_EPOCH, DISK, Context, Node, Plan
 from kiwilite.plan.selection import Packages, Selection, Unselected
-from kiwilite.plan.trees import bootstrap_node, resolve_node, tree_nodes
+from kiwilite.plan.trees import BOOTSTRAP, bootstrap_node, resolve_node, tree_nodes
 
 
 def compile(
@@ -47,7 +47,7 @@ def bootstrap_plan(
 ) -> tuple[Node, ...]:
     """The two steps that make a bootstrap archive from the description's own package list."""
     context = Context(appliance, _epoch(appliance, epoch), packages, {})
-    pack = s.PackBootstrap(s.Output("bootstrap"), context.epoch)
+    pack = s.PackBootstrap(s.Output(BOOTSTRAP), context.epoch)
     return (bootstrap_node(context), Node("pack", "bootstrap archive", pack))
 
 

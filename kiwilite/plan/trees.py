@@ -13,6 +13,8 @@ from kiwilite.plan.selection import Selection, Unselected
 DISTRO = "distro:"
 RESOLVE = "resolve-packages"
 """Name of the step that selects packages."""
+BOOTSTRAP = "bootstrap"
+"""Name of the step that makes the minimal tree."""
 
 
 def tree_nodes(context: Context, archive: Path | None) -> tuple[Node, ...]:
@@ -24,7 +26,7 @@ def tree_nodes(context: Context, archive: Path | None) -> tuple[Node, ...]:
         bootstrap = bootstrap_node(context)
     else:
         unpack = s.UnpackBootstrap(s.Source(archive))
-        bootstrap = Node("bootstrap", "minimal tree from the bootstrap archive", unpack)
+        bootstrap = Node(BOOTSTRAP, "minimal tree from the bootstrap archive", unpack)
     chosen = context.chosen
     return (
         *((resolve_node(context, archive, chosen.pin),) if isinstance(chosen, Unselected) else ()),
@@ -66,7 +68,7 @@ def bootstrap_node(context: Context) -> Node:
         architecture=context.architecture,
         epoch=context.epoch,
     )
-    return Node("bootstrap", "minimal tree from packages", step)
+    return Node(BOOTSTRAP, "minimal tree from packages", step)
 
 
 def resolve_node(context: Context, archive: Path | None, pin: str) -> Node:
@@ -89,7 +91,7 @@ def _packages(context: Context) -> s.Packages:
     script = appliance.script("post_bootstrap")
     chosen = context.chosen
     return s.Packages(
-        tree=s.Output("bootstrap"),
+        tree=s.Output(BOOTSTRAP),
         packages=tuple(p.name for p in appliance.packages.image),
         package_files=chosen.image if isinstance(chosen, Selection) else s.Output(RESOLVE),
         recommends=appliance.packages.recommends,
