@@ -5,8 +5,10 @@ Nothing of the host's installed packages counts. For questions; `apt` installs.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,11 @@ class Outside:
         """The folder of package lists."""
         return self.folder / "lists"
 
+    @property
+    def index(self) -> Path:
+        """apt's index of the lists, once it has read them."""
+        return self.folder / package_lists.INDEX
+
     def run(self, tool: str, *words: str) -> str:
         """Run apt-get or apt-cache; returns what it printed."""
         return self.job.run([tool, *_options(self), *words])
@@ -47,10 +54,13 @@ class Outside:
         (self.folder / "etc/preferences").write_text(pins(sources))
 
 
-def outside(job: Job, sources: Sequence[AptSource], architecture: str, pin: str) -> Outside:
-    """apt with the lists of `sources` and nothing installed.
+@contextlib.contextmanager
+def outside(
+    job: Job, sources: Sequence[AptSource], architecture: str, pin: str
+) -> Iterator[Outside]:
+    """While inside, apt with the lists of `sources` and nothing installed.
 
-    Those of repositories elsewhere are fetched once for each `pin`. Raises
+    Lists of repositories elsewhere are fetched once for each `pin`. Raises
     SourceUnreachable, also where they are not there and there is no network.
     """
     apt = Outside(job, job.scratch / "apt", architecture)
@@ -59,7 +69,7 @@ def outside(job: Job, sources: Sequence[AptSource], architecture: str, pin: str)
     apt.status.touch()
     used = [s for s in sources if not s.image_only]
     remote = [s for s in used if is_local(s.uri) is None]
-    if remote and not package_lists.take(job, remote, pin, apt.lists):
+    if remote and not package_lists.take(job, remote, pin, apt.lists, apt.index):
         if job.network == "offline":
             raise SourceUnreachable(
                 f"without a network there are no package lists of {remote[0].uri}",
@@ -71,7 +81,9 @@ def outside(job: Job, sources: Sequence[AptSource], architecture: str, pin: str)
     if local:
         _update(apt, local)
     _write_sources(apt, used)
-    return apt
+    yield apt
+    if remote and not local:
+        package_lists.keep_index(job, remote, pin, apt.index)
 
 
 def _update(apt: Outside, sources: Sequence[AptSource]) -> None:
@@ -85,7 +97,10 @@ def _update(apt: Outside, sources: Sequence[AptSource]) -> None:
 
 def _write_sources(apt: Outside, sources: Sequence[AptSource]) -> None:
     lines = [source_line(apt.job, s, _keys(apt, s)) for s in sources]
-    (apt.folder / "etc/sources.list").write_text("".join(f"{line}\n" for line in lines))
+    path = apt.folder / "etc/sources.list"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    # apt believes no index that is older than this; whether it has the same lists it sees itself.
+    os.utime(path, (0, 0))
 
 
 def _keys(apt: Outside, source: AptSource) -> list[str]:
@@ -125,7 +140,8 @@ def _options(apt: Outside) -> list[str]:
         "APT::Install-Suggests": "false",
         "Acquire::Retries": "2",
         "Acquire::http::Timeout": "30",
-        "Dir::State::lists": apt.lists,
+        # An index is good for lists in one place, which this is by its name in every step.
+        "Dir::State::lists": f"./{apt.lists.relative_to(apt.job.scratch)}",
         "Dir::State::extended_states": folder / "extended_states",
         "Dir::State::status": apt.status,
         "Dir::Cache": folder,
@@ -135,7 +151,7 @@ def _options(apt: Outside) -> list[str]:
         "Dir::Etc::trusted": "/dev/null",
         # A host may have apt keep less, and each question then costs seconds.
         "Dir::Cache::pkgcache": "pkgcache.bin",
-        "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
+        "Dir::Cache::srcpkgcache": package_lists.INDEX,
         "Acquire::GzipIndexes": "false",
         "Acquire::Languages": "none",
     }

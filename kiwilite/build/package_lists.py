@@ -1,11 +1,14 @@
 """Package lists as repositories had them, kept by the pin of the selection made from them.
 
-    packages/lists/SOURCES/TIME/   what apt keeps in its folder of lists, by the pin's time
+    packages/lists/SOURCES/TIME/   what apt keeps in its folder of lists, by the pin's time,
+                                   and its index of these (`srcpkgcache.bin`)
 
 With the pin it was fetched for, a list serves every further selection: one more package
 in the description is then selected from the same state of the repositories as the rest.
 A build without a network takes the newest ones there are. Lists of repositories in
-folders of this host are not kept; they are read where they are.
+folders of this host are not kept; they are read where they are. To make the index takes apt
+as long as an answer; it looks at size, time and place of each list and at the index's own
+sum before it believes one, and makes it anew where that is wrong or apt is another one.
 """
 
 from __future__ import annotations
@@ -27,13 +30,15 @@ from kiwilite.plan.selection import RepositoryState, moment_of
 from kiwilite.plan.tree_steps import AptSource
 
 FOLDER = "lists"
+INDEX = "srcpkgcache.bin"
 
 _QUOTED = re.compile(r"""[\\|{}\[\]<>"^~_=!@#$%&*]""")
 """Letters of an address that apt quotes in the names of lists."""
 
 
-def take(job: Job, sources: Sequence[AptSource], pin: str, target: Path) -> bool:
-    """Put the kept lists of `sources` into `target`; False where there are none.
+def take(job: Job, sources: Sequence[AptSource], pin: str, target: Path, index: Path) -> bool:
+    """Put the kept lists of `sources` into `target`, and apt's index of them, if it is kept,
+    at `index`; False where there are no lists.
 
     Offline those of another pin will do.
     """
@@ -45,7 +50,7 @@ def take(job: Job, sources: Sequence[AptSource], pin: str, target: Path) -> bool
         if not kept.is_dir():
             return False
         for path in kept.iterdir():
-            shutil.copy2(path, target / path.name)
+            shutil.copy2(path, index if path.name == INDEX else target / path.name)
     return True
 
 
@@ -60,6 +65,18 @@ def keep(job: Job, sources: Sequence[AptSource], pin: str, lists: Path) -> None:
         for path in earlier:
             shutil.rmtree(path)
         scratch.rename(folder / str(moment_of(pin)))
+
+
+def keep_index(job: Job, sources: Sequence[AptSource], pin: str, index: Path) -> None:
+    """Keep the index at `index` beside the lists it is of, if apt made it anew."""
+    with _locked(job, sources) as folder:
+        kept = folder / str(moment_of(pin)) / INDEX
+        if not index.is_file() or not kept.parent.is_dir():
+            return
+        if not kept.is_file() or kept.stat().st_mtime_ns != index.stat().st_mtime_ns:
+            scratch = folder / INDEX
+            shutil.copy2(index, scratch)
+            scratch.rename(kept)
 
 
 def states(job: Job, lists: Path, sources: Sequence[AptSource]) -> tuple[RepositoryState, ...]:

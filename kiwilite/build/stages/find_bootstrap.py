@@ -15,14 +15,14 @@ from kiwilite.plan.tree_steps import FindBootstrap
 
 def run(step: FindBootstrap, job: Job) -> None:
     """Write `package.json`, a `PackageFile` as data; nothing, where nobody has the package."""
-    apt = outside(job, step.sources, step.architecture, step.pin)
-    if not any(may_list(path, step.name) for path in apt.lists.glob("*_Packages*")):
-        return
-    if step.name not in apt.run("apt-cache", "pkgnames", step.name).split():
-        return
-    shown = stanzas(apt.run("apt-cache", "show", "--no-all-versions", step.name))
-    (row,) = package_files(apt, step.sources, shown)
-    (job.out / "package.json").write_text(json.dumps(row, indent=1))
+    with outside(job, step.sources, step.architecture, step.pin) as apt:
+        if not any(may_list(path, step.name) for path in apt.lists.glob("*_Packages*")):
+            return
+        if step.name not in apt.run("apt-cache", "pkgnames", step.name).split():
+            return
+        shown = stanzas(apt.run("apt-cache", "show", "--no-all-versions", step.name))
+        (row,) = package_files(apt, step.sources, shown)
+        (job.out / "package.json").write_text(json.dumps(row, indent=1))
 
 
 def may_list(path: Path, name: str) -> bool:

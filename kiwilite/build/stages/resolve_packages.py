@@ -47,8 +47,12 @@ def run(step: ResolvePackages, job: Job) -> None:
     What a prebuilt archive brings stands in `archived`, with names and versions only. Raises
     what `outside` does.
     """
+    with outside(job, step.sources, step.architecture, step.pin) as apt:
+        (job.out / "packages.json").write_text(json.dumps(_answer(step, job, apt), indent=1))
+
+
+def _answer(step: ResolvePackages, job: Job, apt: Outside) -> dict[str, Any]:
     used = [s for s in step.sources if not s.image_only]
-    apt = outside(job, step.sources, step.architecture, step.pin)
     if step.archive is None:
         first = _select(apt, {}, "dist-upgrade")
         if step.bootstrap:
@@ -60,13 +64,12 @@ def run(step: ResolvePackages, job: Job) -> None:
     wanted = "--install-recommends" if step.recommends else "--no-install-recommends"
     after = _select(apt, before, "install", wanted, *step.packages)
     new = {name: stanza for name, stanza in after.items() if before.get(name) != stanza}
-    result = {
+    return {
         "archived": [_known(name, s) for name, s in sorted(first.items()) if step.archive],
         "bootstrap": [] if step.archive else package_files(apt, step.sources, first),
         "image": package_files(apt, step.sources, new),
         "repositories": [asdict(state) for state in states(job, apt.lists, used)],
     }
-    (job.out / "packages.json").write_text(json.dumps(result, indent=1))
 
 
 def _known(name: str, stanza: str) -> dict[str, Any]:
