@@ -34,15 +34,6 @@ def acl_text(raw: bytes) -> str:
     return ",".join(rows)
 
 
-def _attribute(path: Path, name: str) -> bytes | None:
-    try:
-        return os.getxattr(path, name, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.EOPNOTSUPP):
-            return None
-        raise
-
-
 def _escaped(path: str) -> str:
     return "".join(f"\\x{ord(c):02x}" if c.isspace() or c in "\"'\\" else c for c in path).replace(
         "%", "%%"
@@ -54,17 +45,26 @@ def tmpfiles_lines(tree: Path) -> Iterator[str]:
     for base, folders, files in os.walk(tree):
         folders.sort()
         for name in sorted([*folders, *files]):
-            path = Path(base) / name
-            if path.is_symlink():
-                continue
-            texts = []
-            if (access := _attribute(path, ACCESS)) is not None:
-                texts.append(acl_text(access))
-            if (default := _attribute(path, DEFAULT)) is not None:
-                texts += [f"d:{row}" for row in acl_text(default).split(",")]
-            if texts:
-                inside = _escaped(f"/{path.relative_to(tree)}")
+            path = f"{base}/{name}"
+            if texts := _texts(path):
+                inside = _escaped(f"/{Path(path).relative_to(tree)}")
                 yield f"a {inside} - - - - {','.join(texts)}"
+
+
+def _texts(path: str) -> list[str]:
+    """The ACLs of one file or folder; a link has none."""
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return []
+        raise
+    found = {
+        n: os.getxattr(path, n, follow_symlinks=False) for n in (ACCESS, DEFAULT) if n in names
+    }
+    access = [acl_text(found[ACCESS])] if ACCESS in found else []
+    default = acl_text(found[DEFAULT]).split(",") if DEFAULT in found else []
+    return [*access, *(f"d:{row}" for row in default)]
 
 
 def write_down(tree: Path) -> None:
