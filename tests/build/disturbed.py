@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tiny_appliance
+from shared_downloads import COPY, take_downloads
 from tiny_appliance import Appliance, run_words
 
 AGAIN = ("packages", "resolve-packages")
 """Steps that are repeated in few cases: they take longer than all later ones together."""
 EARLY = ("bootstrap", *AGAIN)
 """Steps whose results are kept from case to case."""
-SHARED = ("pins", "packages", "tools.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def prepare(base: Path) -> Ground:
     said = shared.build()
     assert said.status == 0, said.err
     store = base / "store"
-    (store / "entries").mkdir(parents=True)
-    early = [row["key"] for row in plan(shared)["steps"] if row["name"] in EARLY]
-    for name in (*SHARED, *(f"entries/{key}" for key in early)):
-        run_words("cp", "-a", "--reflink=auto", shared.store / name, store / name)
+    take_downloads(shared.store, store)
+    (store / "entries").mkdir()
+    for key in (row["key"] for row in plan(shared)["steps"] if row["name"] in EARLY):
+        run_words(*COPY, shared.store / "entries" / key, store / "entries" / key)
     appliance = Appliance(shared.folder, base / "out", store)
     said = appliance.build()
     assert said.status == 0, said.err

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 import tiny_appliance
-from disturbed import SHARED, plan
+from disturbed import plan
+from shared_downloads import take_downloads
 from test_build_time_overlay import encrypted
 from tiny_appliance import Appliance, Said, run_words
 
@@ -84,9 +85,8 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Appliance:
 
 def store_like(other: Path, root: Path) -> Path:
     """A store with the downloads and selections of another, and none of its results."""
-    (root / "entries").mkdir(parents=True)
-    for name in SHARED:
-        run_words("cp", "-a", "--reflink=auto", other / name, root / name)
+    take_downloads(other, root)
+    (root / "entries").mkdir()
     return root
 
 

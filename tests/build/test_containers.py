@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tiny_appliance
 from container import FIRST, Container
-from disturbed import SHARED
+from shared_downloads import take_downloads
 from tiny_appliance import PACKAGE, Appliance, Said, run_words
 
 from kiwilite.errors import HostError
@@ -49,9 +49,7 @@ def test_an_image_built_in_a_container_is_the_same(
 ) -> None:
     """With nothing in the store but downloads: each step runs inside."""
     tiny = tiny_appliance.make(tmp_path / "inside", tmp_path / "inside/store")
-    tiny.store.mkdir()
-    for name in SHARED[:2]:
-        run_words("cp", "-a", "--reflink=auto", outside.store / name, tiny.store / name)
+    take_downloads(outside.store, tiny.store)
     container = Container(user, visible=(str(tmp_path / "inside"), str(PACKAGE.parent)))
     run_words("chown", "-R", f"{container.owner}:{container.owner}", tmp_path / "inside")
     done = container.run(tiny.command(), environment_of(tiny))
