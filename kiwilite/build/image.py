@@ -285,12 +285,14 @@ def foreseen(appliance: Appliance, site: Site) -> tuple[Plan, Keyed]:
     chosen = selecting.known(appliance, site)
     packages: Packages
     if chosen is None:
-        packages = Unselected(selecting.pin_of(appliance, site, renew=False))
+        pin = selecting.pin_of(appliance, site, renew=False)
+        prebuilt = bootstrap_archive.known(appliance, site, pin=pin)
+        packages, archive = Unselected(pin), prebuilt.path if prebuilt else None
     else:
-        packages = chosen.selection
+        packages, archive = chosen.selection, chosen.archive_path
     plan = compile(
         appliance,
-        bootstrap_archive=chosen.archive_path if chosen else None,
+        bootstrap_archive=archive,
         epoch=source_date_epoch(),
         packages=packages,
         mirrors=site.mirrors,

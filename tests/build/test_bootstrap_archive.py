@@ -11,7 +11,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tiny_appliance import store_folder
+import tiny_appliance
+from disturbed import plan
+from tiny_appliance import run_words, store_folder
 
 from kiwilite.build import bootstrap_archive, image
 from kiwilite.build.configuration import Configuration
@@ -184,3 +186,28 @@ def test_one_made_on_purpose_is_a_tree_with_its_owners_and_says_its_digest(tmp_p
     assert re.search(r"^-rw-r----- 0/42 .* \./etc/shadow$", listing, re.MULTILINE)
     assert "./var/lib/dpkg/status\n" in listing
     assert "ssh_host" not in listing
+
+
+def test_an_image_from_an_archive_has_the_bytes_of_one_without(tmp_path: Path) -> None:
+    tiny = tiny_appliance.make(tmp_path)
+    bootstrap = '<packages type="bootstrap"'
+    tiny.change(bootstrap, f'{bootstrap} bootstrap_package="{NAME}"')
+    without = tiny.build()
+    assert without.status == 0, without.err
+    sums = (tiny.target / "SHA256SUMS").read_text()
+    assert "minimal tree from packages" in titles(tiny)
+    run_words(
+        *(sys.executable, "-m", "kiwilite", "system", "bootstrap", "--description", tiny.folder),
+        *("--target-dir", tiny.folder / "bootstrap"),
+        environment=tiny.environment(),
+    )
+    assert "minimal tree from the bootstrap archive" in titles(tiny)
+    shutil.rmtree(tiny.target)
+    again = tiny.build()
+    assert again.status == 0, again.err
+    assert (tiny.target / "SHA256SUMS").read_text() == sums
+
+
+def titles(appliance: tiny_appliance.Appliance) -> set[str]:
+    """What the steps of the next build do."""
+    return {row["title"] for row in plan(appliance)["steps"]}

@@ -182,9 +182,9 @@ def make(base: Path, store: Path | None = None) -> Appliance:
     return Appliance(folder, base / "out", store or store_folder())
 
 
-def run_words(*words: str | Path) -> str:
+def run_words(*words: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a tool that has to work; what it printed."""
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
     return done.stdout
 
