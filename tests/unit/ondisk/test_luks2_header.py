@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -227,7 +228,7 @@ def test_hostile_json_is_an_error_or_a_header_and_nothing_else(data: st.DataObje
     tree = json_of(RAW)
     for _ in range(data.draw(st.integers(1, 3))):
         node, key = data.draw(st.sampled_from(list(places(tree))))
-        node[key] = data.draw(odd_values)
+        node[key] = deepcopy(data.draw(odd_values))  # what is drawn is one object each time
     try:
         header = unpack(with_json(RAW, json.dumps(tree).encode()))
         volume.unlock(header, lambda offset, size: VOLUME[offset : offset + size], b"first")
