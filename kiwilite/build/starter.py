@@ -66,11 +66,13 @@ class Started:
     _pidfd: int | None
     _answer: socket.socket
     _status: int | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    """Who kills may be another thread than the one that waits, and closes the pidfd."""
 
     def kill(self) -> None:
         """End it, if it has not ended."""
-        if self._pidfd is not None and self._status is None:
-            with contextlib.suppress(ProcessLookupError):
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._pidfd is not None and self._status is None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def poll(self) -> int | None:
@@ -81,10 +83,11 @@ class Started:
         """Wait for its end; the exit status, negative for a signal."""
         if self._status is None:
             said = self._answer.recv(16)  # empty: the starter was killed, and it with it
-            self._status = int(said) if said else _KILLED
             self._answer.close()
-            if self._pidfd is not None:
-                os.close(self._pidfd)
+            with self._lock:
+                self._status = int(said) if said else _KILLED
+                if self._pidfd is not None:
+                    os.close(self._pidfd)
         return self._status
 
 

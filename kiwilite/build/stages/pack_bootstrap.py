@@ -28,5 +28,5 @@ def run(step: PackBootstrap, job: Job) -> None:
             ".",
         ]
     )
-    # Each build that finds none makes one, and a higher level costs more than all else here.
+    # A higher level costs more than all else here.
     job.run(["zstd", "--quiet", "-3", "--rm", archive])
