@@ -25,8 +25,12 @@ pytestmark = pytest.mark.vm
 MIB = 1 << 20
 SIZE = 340 * MIB
 KIND = encryption("aes-gcm-random", "aead", 4096)
-BLOCKS = [3, 4, 5, 5000, 8191, 8192, 60000]
-"""Blocks of 4096 that are written twice."""
+BLOCKS = [3, 4, 8191, 60000]
+"""Blocks of 4096 that are written twice.
+
+A synced write takes a section of the journal, and the kernel puts blocks into place once half
+of the 20 sections are taken: these eight leave all of them in the journal.
+"""
 
 
 def make(folder: Path) -> Path:
@@ -78,4 +82,4 @@ def test_what_was_synced_before_a_machine_was_killed_is_read_from_the_journal(
     assert [content(payload, through, block) for block in BLOCKS] == [(GOOD, pattern)] * len(BLOCKS)
     assert [f for n in payload.areas for f in check_area(payload, n, through)] == []
     stale = [block for block in BLOCKS if content(payload, read, block) != (GOOD, pattern)]
-    assert stale, "the kernel had put everything into place: this shows nothing"
+    assert stale == BLOCKS, "the kernel had put blocks into place: this shows less than it says"
