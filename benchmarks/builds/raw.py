@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -102,7 +101,7 @@ def measure(base: Path, packages: Path, tree: Path, runs: int) -> tuple[Row, ...
 def main(text: str) -> None:
     """In the namespace: carry out a task and leave `usages.json`."""
     task = Task(**json.loads(text))
-    found = {MMDEBSTRAP: [_mmdebstrap(task) for _ in range(task.runs)]}
+    found = {MMDEBSTRAP: [_mmdebstrap(task, number) for number in range(task.runs)]}
     image = Path(task.scratch, "image")
     found[MKSQUASHFS] = [_mksquashfs(task, image) for _ in range(task.runs)]
     hashes = Path(task.scratch, "hashes")
@@ -111,11 +110,11 @@ def main(text: str) -> None:
     Path(task.scratch, "usages.json").write_text(json.dumps(data))
 
 
-def _mmdebstrap(task: Task) -> Usage:
-    """As the step `bootstrap` has it, with all packages at once."""
+def _mmdebstrap(task: Task, number: int) -> Usage:
+    """As the step `bootstrap` has it, with all packages at once; the tree stays, as ours do."""
     selected = json.loads(Path(task.packages).read_text())
     packages = [package_of(row) for row in (*selected["bootstrap"], *selected["image"])]
-    scratch, tree = Path(task.scratch), Path(task.scratch, "tree")
+    scratch, tree = Path(task.scratch), Path(task.scratch, f"tree{number}")
     log = scratch / "log"
     log.touch()
     job = Job("", scratch, scratch, log, {}, {}, Path(task.cache), {}, network="offline")
@@ -132,9 +131,7 @@ def _mmdebstrap(task: Task) -> Usage:
         command += [f"--dpkgopt={option}" for option in task.excluded]
         command += ["selected", tree, f"deb [trusted=yes] copy:{folder} ./"]
         environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": task.scratch}
-        usage = run(command, environment=environment)
-    shutil.rmtree(tree)
-    return usage
+        return run(command, environment=environment)
 
 
 def _mksquashfs(task: Task, image: Path) -> Usage:

@@ -85,6 +85,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
         ("cp", "tar", "zstd", "dpkg-deb"),
         ("build/image_files/kconfig",),
     ),
+    s.MorePackages: Kind(_stage("more_packages"), "namespace", ("cp", "dpkg-deb")),
     s.Customise: Kind(
         _stage("customise"), "namespace", ("cp", "tar", "zstd"), ("build/image_files",)
     ),

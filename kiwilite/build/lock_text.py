@@ -9,6 +9,7 @@
        "bootstrap_archive": …,   name, digest and packages of a prebuilt one, else null
        "bootstrap": […],         packages of the minimal tree
        "image": […],             packages on top of it
+       "large": […],             names of those that go in first, if there are others
        "tools": […],             name, version, digest over program and libraries
       "tools_tree": {…}         with --tools tree: its repositories and packages
       }
@@ -88,6 +89,7 @@ def _data(locked: Locked) -> dict[str, Any]:
         },
         "bootstrap": [package_data(p) for p in locked.selection.bootstrap],
         "image": [package_data(p) for p in locked.selection.image],
+        **({"large": list(locked.selection.large)} if locked.selection.large else {}),
         "tools": [asdict(tool) for tool in sorted(locked.tools)],
         **({"tools_tree": _tree_data(locked.tools_tree)} if locked.tools_tree else {}),
     }
@@ -128,10 +130,20 @@ def _locked(data: Mapping[str, Any]) -> Locked:
             bootstrap=tuple(package_of(row) for row in data["bootstrap"]),
             image=tuple(package_of(row) for row in data["image"]),
             archived=tuple(Archived(**row) for row in archive["packages"]) if archive else (),
+            large=_large(data),
         ),
         tools=tuple(LockedTool(**_texts(row)) for row in data["tools"]),
         tools_tree=_tree(data["tools_tree"]) if "tools_tree" in data else None,
     )
+
+
+def _large(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of those of the image's packages that go in first; a lock may have none."""
+    names = tuple(data.get("large", ()))
+    unknown = set(names) - {row["name"] for row in data["image"]}
+    if unknown:
+        raise ValueError(f"large: not among the image's packages: {', '.join(sorted(unknown))}")
+    return names
 
 
 def _texts(row: Mapping[str, Any]) -> dict[str, Any]:

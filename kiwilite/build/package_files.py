@@ -240,16 +240,20 @@ def _words(package: PackageFile) -> str:
     return f"{package.name} {package.version} ({package.architecture})"
 
 
+def lacking(tree: Path, packages: Sequence[PackageFile]) -> tuple[PackageFile, ...]:
+    """Those of `packages` that the tree does not have in this version."""
+    there = stanzas((tree / "var/lib/dpkg/status").read_text(errors="replace"))
+    return tuple(p for p in packages if not _is_installed(p, there.get(p.name, "")))
+
+
+def _is_installed(package: PackageFile, stanza: str) -> bool:
+    installed = field(stanza, "Status").endswith(" installed")
+    return installed and field(stanza, "Version") == package.version
+
+
 def check_installed(tree: Path, packages: Sequence[PackageFile]) -> None:
     """See that the tree has all of `packages`, in these versions. Raises NotAsSelected."""
-    there = stanzas((tree / "var/lib/dpkg/status").read_text(errors="replace"))
-    wrong = []
-    for package in packages:
-        stanza = there.get(package.name, "")
-        installed = field(stanza, "Status").endswith(" installed")
-        if not installed or field(stanza, "Version") != package.version:
-            wrong.append(_words(package))
-    if wrong:
+    if wrong := [_words(package) for package in lacking(tree, packages)]:
         raise NotAsSelected(
             f"{len(wrong)} packages were selected and not installed, as nothing needs them: "
             f"{', '.join(wrong)}",

@@ -163,6 +163,7 @@ def _selection(data: Mapping[str, Any]) -> Selection:
         bootstrap=tuple(package_of(row) for row in data["bootstrap"]),
         image=tuple(package_of(row) for row in data["image"]),
         archived=tuple(Archived(**row) for row in data["archived"]),
+        large=tuple(data["large"]),
     )
 
 

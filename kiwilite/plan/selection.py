@@ -78,12 +78,13 @@ class Selection:
     """All packages of an image, by the step that installs them.
 
     `bootstrap` is empty where the tree starts from a prebuilt archive, `archived` where it
-    does not.
+    does not. `large` are names of those of `image` that go in before the rest.
     """
 
     bootstrap: tuple[PackageFile, ...]
     image: tuple[PackageFile, ...]
     archived: tuple[Archived, ...] = ()
+    large: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

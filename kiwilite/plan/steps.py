@@ -45,6 +45,7 @@ from kiwilite.plan.tree_steps import (
     Customise,
     FetchBootstrap,
     FindBootstrap,
+    MorePackages,
     Packages,
     PackBootstrap,
     PlaceFile,
@@ -73,6 +74,7 @@ __all__ = [
     "HybridRow",
     "Layout",
     "LuksVolume",
+    "MorePackages",
     "Output",
     "OverlayTarget",
     "PackBootstrap",
@@ -106,6 +108,7 @@ Step = (
     | ResolvePackages
     | ToolsTree
     | Packages
+    | MorePackages
     | Customise
     | BootFiles
     | BiosBoot

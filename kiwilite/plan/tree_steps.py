@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from kiwilite.plan.references import Output, Secret, Source
 from kiwilite.plan.selection import PackageFile, PackageFiles
@@ -121,12 +122,14 @@ class PlaceFile:
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """All packages of the image on top of a minimal tree. Result: `tree/`.
+    """Packages of the image on top of a minimal tree. Result: `tree/`.
 
-    `packages` are asked for, `package_files` is all that comes with them.
+    `packages` are asked for, `package_files` is all that may come with them, and all of it
+    does unless there are `MorePackages`.
     """
 
     tree: Output
+    scope: Literal["all", "large"]
     packages: tuple[str, ...]
     package_files: PackageFiles
     recommends: bool
@@ -135,6 +138,20 @@ class Packages:
     post_bootstrap: Source | None
     script_variables: tuple[tuple[str, str], ...]
     script_network: bool
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class MorePackages:
+    """The packages of the image, where the large ones are in `tree` already. Result: `tree/`.
+
+    `packages` are all that are asked for, `package_files` is all that comes with them.
+    """
+
+    tree: Output
+    packages: tuple[str, ...]
+    package_files: tuple[PackageFile, ...]
+    recommends: bool
     epoch: int
 
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from kiwilite.description.model import Appliance, Repository, User
 from kiwilite.plan import steps as s
 from kiwilite.plan.mounts import fstab, mount_points
 from kiwilite.plan.nodes import FACTORY_RESET, Context, Node, has_loader, uki_name
-from kiwilite.plan.selection import Selection, Unselected
+from kiwilite.plan.selection import PackageFiles, Selection, Unselected
 
 DISTRO = "distro:"
 RESOLVE = "resolve-packages"
 """Name of the step that selects packages."""
 BOOTSTRAP = "bootstrap"
 """Name of the step that makes the minimal tree."""
+LARGE = "large-packages"
+"""Name of the step that installs the large packages, where there are others as well."""
 
 
 def tree_nodes(context: Context, archive: Path | None) -> tuple[Node, ...]:
     """Minimal tree (from `archive`, if there is one), packages, customisation.
 
-    The selection comes first, as long as there is none.
+    The selection comes first, as long as there is none; packages are taken for one step then.
     """
     if archive is None:
         bootstrap = bootstrap_node(context)
@@ -31,7 +34,7 @@ def tree_nodes(context: Context, archive: Path | None) -> tuple[Node, ...]:
     return (
         *((resolve_node(context, archive, chosen.pin),) if isinstance(chosen, Unselected) else ()),
         bootstrap,
-        Node("packages", "packages", _packages(context)),
+        *_packages_nodes(context),
         Node("customise", "overlay tree, users, files, scripts", _customise(context)),
     )
 
@@ -86,14 +89,39 @@ def resolve_node(context: Context, archive: Path | None, pin: str) -> Node:
     return Node(RESOLVE, "list of packages", step)
 
 
-def _packages(context: Context) -> s.Packages:
+def _packages_nodes(context: Context) -> tuple[Node, ...]:
+    asked = tuple(p.name for p in context.appliance.packages.image)
+    chosen = context.chosen
+    if isinstance(chosen, Unselected):
+        return (Node("packages", "packages", _packages(context, "all", asked, s.Output(RESOLVE))),)
+    if not chosen.large:
+        return (Node("packages", "packages", _packages(context, "all", asked, chosen.image)),)
+    names = set(chosen.large)
+    first = tuple(p for p in chosen.image if p.name in names)
+    step = _packages(context, "large", tuple(n for n in asked if n in names), first)
+    more = s.MorePackages(
+        tree=s.Output(LARGE),
+        packages=asked,
+        package_files=chosen.image,
+        recommends=step.recommends,
+        epoch=step.epoch,
+    )
+    return Node(LARGE, "large packages", step), Node("packages", "packages", more)
+
+
+def _packages(
+    context: Context,
+    scope: Literal["all", "large"],
+    asked: tuple[str, ...],
+    files: PackageFiles,
+) -> s.Packages:
     appliance = context.appliance
     script = appliance.script("post_bootstrap")
-    chosen = context.chosen
     return s.Packages(
         tree=s.Output(BOOTSTRAP),
-        packages=tuple(p.name for p in appliance.packages.image),
-        package_files=chosen.image if isinstance(chosen, Selection) else s.Output(RESOLVE),
+        scope=scope,
+        packages=asked,
+        package_files=files,
         recommends=appliance.packages.recommends,
         archives=_archives(appliance, bootstrap=True),
         files=_files(appliance, bootstrap=True),

@@ -16,7 +16,7 @@ import tiny_appliance
 from shared_downloads import COPY, take_downloads
 from tiny_appliance import Appliance, run_words
 
-AGAIN = ("packages", "resolve-packages")
+AGAIN = ("large-packages", "packages", "resolve-packages")
 """Steps that are repeated in few cases: they take longer than all later ones together."""
 EARLY = ("bootstrap", *AGAIN)
 """Steps whose results are kept from case to case."""

@@ -6,10 +6,12 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from shared_downloads import take_downloads
 from tiny_appliance import Appliance, make
 
 from kiwilite.build.kinds import KINDS
@@ -23,7 +25,8 @@ DOWNLOADING = {"/usr/lib/apt/apt-helper"}
 KIND_OF = {
     "resolve-packages": s.ResolvePackages,
     "bootstrap": s.Bootstrap,
-    "packages": s.Packages,
+    "large-packages": s.Packages,
+    "packages": s.MorePackages,
     "customise": s.Customise,
     "boot-files": s.BootFiles,
     "root": s.Squashfs,
@@ -118,7 +121,7 @@ def test_an_overlay_file_leaves_the_packages(tiny: Appliance) -> None:
     (tiny.folder / "root/etc").mkdir(parents=True)
     (tiny.folder / "root/etc/motd").write_text("hello\n")
     first = why(tiny)
-    assert not {"bootstrap", "packages", "boot-files"} & first.keys()
+    assert not {"bootstrap", "large-packages", "packages", "boot-files"} & first.keys()
     before = roothash(tiny)
     assert tiny.build().status == 0
     (tiny.folder / "root/etc/motd").chmod(0o600)
@@ -126,6 +129,29 @@ def test_an_overlay_file_leaves_the_packages(tiny: Appliance) -> None:
     assert reason["what"] == "root/etc/motd"
     assert (reason["before"], reason["now"]) == ("mode 0644", "mode 0600")
     assert roothash(tiny) != before
+
+
+def test_one_small_package_more_leaves_the_large_ones_and_gives_what_a_clean_build_gives(
+    tiny: Appliance, tmp_path: Path
+) -> None:
+    before = keys(tiny)
+    tiny.change('<package name="kmod"/>', '<package name="tree"/><package name="kmod"/>')
+    said = tiny.build()
+    assert said.status == 0, said.err
+    after = keys(tiny)
+    assert after["large-packages"] == before["large-packages"]
+    assert after["packages"] != before["packages"]
+    tree = tiny.store / "entries" / after["packages"] / "out/tree"
+    assert (tree / "usr/bin/tree").exists()
+    take_downloads(tiny.store, tmp_path / "store")
+    clean = replace(tiny, store=tmp_path / "store", target=tmp_path / "out")
+    said = clean.build()
+    assert said.status == 0, said.err
+    assert sums(clean) == sums(tiny)
+
+
+def sums(appliance: Appliance) -> str:
+    return (appliance.target / "SHA256SUMS").read_text()
 
 
 def roothash(appliance: Appliance) -> str:

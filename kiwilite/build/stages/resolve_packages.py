@@ -18,6 +18,7 @@ from kiwilite.build.apt_outside import Outside, outside
 from kiwilite.build.control import field, stanzas
 from kiwilite.build.initrd_package import INITRD_CONTROL, INITRD_PACKAGE
 from kiwilite.build.job import Job
+from kiwilite.build.large_packages import large
 from kiwilite.build.package_lists import states
 from kiwilite.build.sources import apt_uri
 from kiwilite.errors import StageFailed
@@ -68,6 +69,7 @@ def _answer(step: ResolvePackages, job: Job, apt: Outside) -> dict[str, Any]:
         "archived": [_known(name, s) for name, s in sorted(first.items()) if step.archive],
         "bootstrap": [] if step.archive else package_files(apt, step.sources, first),
         "image": package_files(apt, step.sources, new),
+        "large": large(step.packages, new),
         "repositories": [asdict(state) for state in states(job, apt.lists, used)],
     }
 

@@ -88,6 +88,7 @@ def select(appliance: Appliance, site: Site) -> None:
         "archived": [],
         "bootstrap": [] if path else [_row(name, version) for name in sorted({*step.bootstrap})],
         "image": [_row(name, version) for name in sorted({*step.packages})],
+        "large": [name for name in sorted({*step.packages}) if name.startswith("linux-")],
         "repositories": [],
     }
     with site.store.making(key) as made:

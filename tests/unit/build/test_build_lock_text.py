@@ -30,6 +30,7 @@ LOCKED = Locked(
         (package("apt"),),
         (package("kmod"), package("vim", snapshot="20260101T000000Z")),
         (Archived("libc6", "2.41", "amd64", 100),),
+        ("vim",),
     ),
     tools=(LockedTool("tar", "1.34", "ef" * 32),),
 )
@@ -118,7 +119,7 @@ def test_a_package_with_nonsense_in_it_is_refused_by_the_selection_s_name(
 
 
 @pytest.mark.parametrize(
-    "part", ["asked", "repositories", "bootstrap_archive", "bootstrap", "image", "tools"]
+    "part", ["asked", "repositories", "bootstrap_archive", "bootstrap", "image", "large", "tools"]
 )
 @pytest.mark.parametrize("value", ["nonsense", 7, [7]])
 def test_a_part_with_nonsense_in_it_is_refused(part: str, value: Any) -> None:
@@ -134,3 +135,16 @@ def test_a_part_that_is_missing_is_named(part: str) -> None:
     data = json.loads(write(LOCK))
     del data["selections"]["b x86_64 oem"][part]
     assert part in str(refused(json.dumps(data)))
+
+
+def test_a_lock_made_before_packages_went_in_twice_still_says_what_it_said() -> None:
+    data = json.loads(write(LOCK))
+    del data["selections"]["b x86_64 oem"]["large"]
+    found = read(json.dumps(data)).selections["b x86_64 oem"]
+    assert found == replace(LOCKED, selection=replace(LOCKED.selection, large=()))
+
+
+def test_what_goes_in_first_is_among_the_packages() -> None:
+    data = json.loads(write(LOCK))
+    data["selections"]["b x86_64 oem"]["large"].append("emacs")
+    assert "emacs" in str(refused(json.dumps(data)))

@@ -15,7 +15,7 @@ from kiwilite.build.host import Identity, ToolDigests
 X86 = Path(kiwilite.__file__).resolve().parent.parent / "descriptions/x86"
 BOOT = {"uki", "esp", "layout", "disk", "qcow2"}
 DISK = {"layout", "disk", "qcow2"}
-PACKAGE_WORK = {"bootstrap", "packages", "boot-files"}
+PACKAGE_WORK = {"bootstrap", "large-packages", "packages", "boot-files"}
 
 
 @pytest.fixture(autouse=True)
@@ -165,18 +165,21 @@ def test_no_packages_are_touched_for_what_the_description_adds(folder: Path, nam
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "again"),
     [
-        edit('<package name="less"/>', '<package name="less"/><package name="nano"/>'),
-        edit('<package name="less"/>', ""),
-        append("post_bootstrap.sh"),
+        (edit('<package name="less"/>', '<package name="less"/><package name="nano"/>'), False),
+        (edit('<package name="less"/>', ""), False),
+        (edit('<package name="less"/>', '<package name="linux-image-amd64"/>'), True),
+        (append("post_bootstrap.sh"), True),
     ],
-    ids=["one more package", "one package less", "post_bootstrap.sh"],
+    ids=["one more package", "one package less", "one more large one", "post_bootstrap.sh"],
 )
-def test_packages_are_added_to_the_same_minimal_tree(folder: Path, change: Change) -> None:
+def test_packages_are_added_to_the_same_trees(folder: Path, change: Change, again: bool) -> None:
+    """To the minimal one, and to that with the large packages unless these change."""
     found = charged(folder, change)
     assert "packages" in found
     assert "bootstrap" not in found
+    assert ("large-packages" in found) == again
 
 
 def test_another_format_is_one_step_more(folder: Path) -> None:

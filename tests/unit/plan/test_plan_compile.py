@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from plan_samples import PROFILES, SELECTION, X86, plan_of, x86
+from plan_samples import PROFILES, SELECTION, X86, package, plan_of, x86
 
 from kiwilite.boot.uki import UkiProfile, entry_id
 from kiwilite.plan import disk as d
@@ -214,6 +214,18 @@ def test_packages_are_selected_first_and_each_step_has_its_own() -> None:
     assert plan.nodes[0].name == "bootstrap"
     assert step(plan, "bootstrap", s.Bootstrap).package_files == SELECTION.bootstrap
     assert step(plan, "packages", s.Packages).package_files == SELECTION.image
+
+
+def test_large_packages_are_a_step_of_their_own() -> None:
+    more = replace(SELECTION, image=(package("kmod"), package("udev")), large=("udev",))
+    plan = plan_of(x86(), packages=more)
+    first = step(plan, "large-packages", s.Packages)
+    assert first.packages == ("udev",)
+    assert first.package_files == (package("udev"),)
+    rest = step(plan, "packages", s.MorePackages)
+    assert rest.tree == s.Output("large-packages")
+    assert rest.package_files == more.image
+    assert {"kmod", "udev"} <= {*rest.packages}
 
 
 def test_a_mirror_changes_no_step_of_an_image_that_keeps_no_sources() -> None:
