@@ -174,11 +174,26 @@ def _repositories(mirrors: Mapping[str, str]) -> Iterator[str]:
     yield REPOSITORY.format(alias="modules", path=f"dir://{WORK}/repository", suite="")
 
 
+def forget_partitions() -> None:
+    """Take away what a KIWI that was stopped left: the next one on that loop device fails on it.
+
+    The kernel shows partitions of a loop device, and forgets them, only while it has a file.
+    """
+    with tempfile.NamedTemporaryFile(dir=WORK) as file:
+        file.truncate(1 << 20)
+        attach = ["losetup", "--find", "--show", file.name]
+        device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
+        delete = ["partx", "--delete", "--nr", "1-16", device]
+        subprocess.run(delete, check=False, capture_output=True)  # it fails where there are none
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
 def build() -> Usage:
     """One build from nothing but the packages in the cache."""
     target = WORK / "target"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
+    forget_partitions()
     path = f"{os.environ['PATH']}:/usr/sbin:/sbin:{WORK}/tools/usr/bin"
     # What it mounts goes with it, however it ends: the host's /dev is below the target then.
     command: list[str | Path] = ["unshare", "--mount", "--propagation=private"]
