@@ -101,7 +101,8 @@ def fetched(job: Job, packages: Sequence[PackageFile]) -> Mapping[str, Path]:
             with _workplace(job) as folder:
                 _download(job, lacking, folder, paths)
     for path in paths.values():
-        os.utime(path)  # the file's time is its last use
+        with contextlib.suppress(PermissionError):  # somebody else has put it there
+            os.utime(path)  # the file's time is its last use
     return paths
 
 
