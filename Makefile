@@ -82,6 +82,7 @@ $(KIWI): # the reference for what is valid, in an environment of its own
 benchmark: setup ## builds, squashfs, volumes, verify, run time, checks, suggestions
 	$(BIN)/python benchmarks/build_speed.py
 	$(BIN)/python benchmarks/squashfs_speed.py
+	$(BIN)/python benchmarks/squashfs_boot.py
 	$(BIN)/python benchmarks/volume_speed.py
 	$(BIN)/python benchmarks/verify_speed.py
 	$(BIN)/python benchmarks/runtime_cost.py
