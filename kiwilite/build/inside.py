@@ -35,7 +35,7 @@ def main(words: Sequence[str], fds: Sequence[int]) -> int:
     module, step, job = pickle.loads(path.read_bytes())
     try:
         importlib.import_module(module).run(step, job)
-        manifest.write(path.parent)
+        manifest.write(path.parent, job.may_share_with)
         return 0
     except KiwiliteError as error:
         failure: KiwiliteError = error

@@ -9,11 +9,13 @@ owners compares: results of the namespace are read there, where all of their fil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -70,21 +72,75 @@ def content_digest(fd: int, size: int) -> str:
     return total.hexdigest()
 
 
-def take(out: Path, depth: Depth = "whole") -> tuple[Row, ...]:
-    """The rows of a result as it is now, folder by folder; OSError where it cannot be read."""
-    first: dict[tuple[int, int], str] = {}
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Files of another result that may be files of this one too, with what is in them."""
+
+    out: Path
+    rows: Mapping[str, Row]
+    """By path. `content` is the digest here, whichever name a file has."""
+
+    @classmethod
+    def of(cls, entry: Path) -> Shared:
+        """What the manifest of an entry says; nothing where that is not as it was written."""
+        rows: dict[str, Row] = {}
+        with contextlib.suppress(BadManifest):
+            for row in read(entry):
+                if row.kind == "file":
+                    first = rows.get(row.content.removeprefix("= "), row)
+                    rows[row.path] = row._replace(content=first.content)
+        return cls(entry / OUT, rows)
+
+    def content(self, name: str, status: os.stat_result) -> str | None:
+        """The digest of a file of this result, if it is the other's of the same name."""
+        row = self.rows.get(name)
+        if row is None or (row.size, row.time) != (status.st_size, status.st_mtime_ns):
+            return None
+        try:
+            theirs = (self.out / name).lstat()
+        except OSError:
+            return None
+        return row.content if os.path.samestat(theirs, status) else None
+
+
+@dataclass(slots=True)
+class _Taking:
+    """What is known while rows are taken."""
+
+    shared: Sequence[Shared] = ()
+    first: dict[tuple[int, int], str] = field(default_factory=dict)
+    """The first name of each file that may have several."""
+
+    def content(self, path: str, name: str, status: os.stat_result) -> str:
+        """What a row says of a file's content."""
+        if status.st_nlink > 1:
+            before = self.first.setdefault((status.st_dev, status.st_ino), name)
+            if before != name:
+                return f"= {before}"
+            for other in self.shared:
+                if (known := other.content(name, status)) is not None:
+                    return known
+        return _digest(path, status.st_size)
+
+
+def take(out: Path, depth: Depth = "whole", shared: Sequence[Shared] = ()) -> tuple[Row, ...]:
+    """The rows of a result as it is now, folder by folder; OSError where it cannot be read.
+
+    What is in files that `shared` has too is not read again.
+    """
+    taking = _Taking(shared)
     if depth == "files":
-        return tuple(row for row in _rows(_entries(out), "", first) if row.kind == "file")
-    return tuple(_walk(out, first))
+        return tuple(row for row in _rows(_entries(out), "", taking) if row.kind == "file")
+    return tuple(_walk(out, taking))
 
 
-def _walk(out: Path, first: dict[tuple[int, int], str]) -> Iterator[Row]:
-    yield _row(str(out), ".", out.lstat(), first)
+def _walk(out: Path, taking: _Taking) -> Iterator[Row]:
+    yield _row(str(out), ".", out.lstat(), taking)
     pending = [""]
     while pending:
         prefix = pending.pop()
         found = _entries(out / prefix)
-        yield from _rows(found, prefix, first)
+        yield from _rows(found, prefix, taking)
         folders = [f"{prefix}{e.name}/" for e in found if e.is_dir(follow_symlinks=False)]
         pending += reversed(folders)
 
@@ -94,23 +150,17 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(found, key=lambda entry: entry.name)
 
 
-def _rows(
-    entries: Sequence[os.DirEntry[str]], prefix: str, first: dict[tuple[int, int], str]
-) -> Iterator[Row]:
+def _rows(entries: Sequence[os.DirEntry[str]], prefix: str, taking: _Taking) -> Iterator[Row]:
     for entry in entries:
         status = entry.stat(follow_symlinks=False)
-        yield _row(entry.path, f"{prefix}{entry.name}", status, first)
+        yield _row(entry.path, f"{prefix}{entry.name}", status, taking)
 
 
-def _row(path: str, name: str, status: os.stat_result, first: dict[tuple[int, int], str]) -> Row:
+def _row(path: str, name: str, status: os.stat_result, taking: _Taking) -> Row:
     form = stat.S_IFMT(status.st_mode)
     content, size = "", 0
     if form == stat.S_IFREG:
-        size = status.st_size
-        before = None
-        if status.st_nlink > 1:
-            before = first.setdefault((status.st_dev, status.st_ino), name)
-        content = f"= {before}" if before not in (None, name) else _digest(path, size)
+        content, size = taking.content(path, name, status), status.st_size
     elif form == stat.S_IFLNK:
         content = os.readlink(path)  # noqa: PTH115 (a Path would write it in another way)
     return Row(
@@ -146,9 +196,13 @@ def _attributes(path: str) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def write(entry: Path) -> None:
-    """Write the manifest of a result that was just made; to be called by who made it."""
-    body = json.dumps(take(entry / OUT)).encode()
+def write(entry: Path, inputs: Sequence[Path] = ()) -> None:
+    """Write the manifest of a result that was just made; to be called by who made it.
+
+    Files may be shared with `inputs`, entries that are examined before the result counts.
+    """
+    shared = [Shared.of(other) for other in inputs]
+    body = json.dumps(take(entry / OUT, shared=shared)).encode()
     digest = hashlib.sha256(body).hexdigest().encode()
     (entry / FILE).write_bytes(digest + b"\n" + body)
 

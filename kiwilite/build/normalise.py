@@ -64,7 +64,7 @@ def normalise(tree: Path, *, epoch: int) -> None:
                 _remove(path)
     for name in EMPTIED:
         path = tree / name
-        if path.is_file() and not path.is_symlink():
+        if path.is_file() and not path.is_symlink() and path.stat().st_size:
             os.truncate(path, 0)
     machine_id = tree / "etc/machine-id"
     if machine_id.parent.is_dir() and not os.path.lexists(machine_id):
@@ -90,10 +90,11 @@ def _drop_bytecode(tree: Path) -> None:
 
 
 def _rewrite(path: Path, change: Callable[[str], str]) -> None:
-    """Replace a file's text in place: owner, mode and links stay."""
+    """Replace a file's text in place, where it changes: owner, mode and links stay."""
     if path.is_file() and not path.is_symlink():
         text = path.read_text()
-        path.write_text(change(text))
+        if (changed := change(text)) != text:
+            path.write_text(changed)
 
 
 def _sort_extended_states(path: Path) -> None:

@@ -1,0 +1,152 @@
+"""A tree made from another one by changing it, without a copy of what stays the same.
+
+The tree of an earlier step is the lower layer of an overlayfs, what changes is written into
+an upper one. When all is done, the upper layer becomes the result, and what it does not
+have is hard-linked into it: no result is ever written to, so two may share files. Where the
+host cannot mount such layers, the tree is copied. Both ways give the same tree.
+
+    lower (read-only) ┐
+                      ├─▶ change ─▶ upper + links to lower = tree
+    upper, empty      ┘
+
+Source: Documentation/filesystems/overlayfs.rst of Linux. A whiteout is a character device
+0:0 and hides a name of the lower layer; a folder with user.overlay.opaque hides all that the
+lower one has. Only called from within the namespace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from kiwilite.build import manifest
+from kiwilite.build import syscalls as sc
+from kiwilite.build.job import Job
+from kiwilite.build.layers_merge import OWN, copy, merge, take_along
+from kiwilite.build.tree import copy_tree
+from kiwilite.errors import NoSpace, StageFailed
+from kiwilite.plan.references import Output
+
+TREE = "tree"
+_CHARACTER_DEVICE = f"{stat.S_IFCHR:o}"
+
+
+def derive_tree(job: Job, origin: Output, change: Callable[[Path], None]) -> None:
+    """Make `tree/` of the job: the tree of another step's result, changed by `change`.
+
+    `change` gets the folder, and is called once more with a copy where it fails on layers:
+    some things cannot be done on overlayfs (to make whiteouts, as images of containers have
+    them; to rename a folder of the lower layer), and what fails is never to be blamed on it.
+    """
+    source, target = job.read(origin) / TREE, job.out / TREE
+    if _changed_on_layers(job, origin, target, change):
+        return
+    copy_tree(job, source, target)
+    change(target)
+
+
+def _changed_on_layers(
+    job: Job, origin: Output, target: Path, change: Callable[[Path], None]
+) -> bool:
+    """Whether the tree was made that way; where it was not, nothing of it is left."""
+    source = job.read(origin) / TREE
+    upper, work = job.scratch / "upper", job.scratch / "overlay"
+    try:
+        links = _link_groups(job.linkable(job.read(origin)).parent)
+        if links is None:
+            return False
+        _fill_upper(source, upper, links)
+        work.mkdir()
+        target.mkdir()
+        with _mounted(source, upper, work, target):
+            change(target)
+        upper.rename(target)
+        merge(job.linkable(source), job.linkable(target))
+    except NoSpace:
+        raise
+    except (StageFailed, OSError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        job.note(f"on layers: {error}\nonce more, on a copy\n")
+        for path in (p for p in (target, upper) if p.exists()):
+            shutil.rmtree(path)
+        return False
+    finally:
+        if work.exists():
+            # The kernel leaves a folder in it that only root of the namespace can look into.
+            shutil.rmtree(work)
+    return True
+
+
+def _link_groups(entry: Path) -> list[list[str]] | None:
+    """The names of each file below `tree/` that has several; None where layers will not do.
+
+    That is where the tree has what means something else in a layer. Where the manifest says
+    something wrong, so does the examination of the entry, and the result will not count.
+    """
+    groups: dict[str, list[str]] = {}
+    try:
+        rows = manifest.read(entry)
+    except manifest.BadManifest:
+        return None
+    for row in rows:
+        if row.kind == _CHARACTER_DEVICE:
+            return None
+        if row.attributes:
+            names = os.listxattr(entry / manifest.OUT / row.path, follow_symlinks=False)
+            if any(name.startswith(OWN) for name in names):
+                return None
+        if row.kind != "link" and row.content.startswith("= ") and row.path.startswith("tree/"):
+            first = row.content.removeprefix("= ")
+            groups.setdefault(first, [first]).append(row.path)
+    return [[name.removeprefix("tree/") for name in names] for names in groups.values()]
+
+
+def _fill_upper(source: Path, upper: Path, groups: Sequence[Sequence[str]]) -> None:
+    """Make the upper layer, with the files that have several names in the lower one.
+
+    overlayfs copies a file when it is opened for writing, and then one name of several.
+    """
+    upper.mkdir()
+    folders = {Path()}
+    for first, *others in groups:
+        for name in (first, *others):
+            for folder in reversed(Path(name).parents):
+                if folder not in folders:
+                    (upper / folder).mkdir()
+                    folders.add(folder)
+        copy(source / first, upper / first)
+        for name in others:
+            os.link(upper / first, upper / name, follow_symlinks=False)
+    for folder in folders:
+        take_along(source / folder, upper / folder)
+
+
+@contextlib.contextmanager
+def _mounted(lower: Path, upper: Path, work: Path, target: Path) -> Iterator[None]:
+    """Both layers as one on `target`; OSError where the host cannot do that, or not all of it.
+
+    Nothing in it is flushed to the disk ("volatile"), as nowhere in a step.
+    """
+    with contextlib.ExitStack() as stack:
+        fds = []
+        for path in (lower, upper, work):
+            fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY))
+            stack.callback(os.close, fds[-1])
+        # By descriptor: in a path there may be what separates options.
+        where = zip(("lowerdir", "upperdir", "workdir"), fds, strict=True)
+        options = ",".join(f"{name}=/proc/self/fd/{fd}" for name, fd in where)
+        sc.mount("tree", str(target), "overlay", 0, f"{options},userxattr,volatile,index=off")
+        try:
+            # Kernels before 6.7 refuse it, which an archive of a container's layers may need. Where
+            # the file system cannot be an upper layer, all writing is refused.
+            os.setxattr(target, f"{OWN}probe", b"")
+            os.removexattr(target, f"{OWN}probe")
+            yield
+        finally:
+            sc.umount_lazily(str(target))
