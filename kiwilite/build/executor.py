@@ -321,7 +321,7 @@ def _carry_out(making: _Making, folder: Path) -> None:
 def _binds(job: Job, folder: Path, site: Site) -> list[Bind]:
     """What a step in the namespace sees of the store, and what the host adds."""
     binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
-    binds += [Bind(str(path)) for path in job.outputs.values()]
+    binds += [Bind(str(path.parent)) for path in job.outputs.values()]
     binds += [Bind(str(job.store), "read-write", str(STORE))] if job.store else []
     # All of them: a single one may be removed before it is bound.
     binds += [Bind(str(site.store.entries))] if job.earlier else []

@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from kiwilite.build.normalise import FOREIGN_XATTRS
 from kiwilite.errors import KiwiliteError
-from kiwilite.ondisk.sparse import any_set, data_blocks
+from kiwilite.ondisk.squashfs.survey import ZEROS, ChangedFile, Digests, Extent, digests_of
 
 FILE = "manifest"
 OUT = "out"
@@ -29,7 +30,9 @@ OUT = "out"
 Depth = Literal["files", "whole"]
 """`files`: what stands directly in the result, which anybody may read; `whole`: trees as well."""
 
-_BLOCK = 1 << 18
+BLOCK: Final = 1 << 17
+"""Bytes that have a digest of their own: as many as images have in a block, so that what is
+noted here need not be read once more to make one."""
 _PAGE = 4096
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
@@ -48,8 +51,9 @@ class Row(NamedTuple):
     size: int
     """Bytes; 0 of folders."""
     content: str
-    """A file's digest (see `content_digest`), a link's target, or of a further hard link
-    "= " and the path of the first."""
+    """A link's target, or of a further hard link "= " and the path of the first. Of a file in
+    a tree the digests of its blocks (see `digests_text`); of one that stands directly in the
+    result, an image as large as a disk, say, the SHA-256 of these as text."""
     attributes: str
     """SHA-256 over names and values of extended attributes; empty where there are none."""
 
@@ -58,18 +62,24 @@ class BadManifest(KiwiliteError):
     """A manifest that cannot be read or is not as it was written."""
 
 
-def content_digest(fd: int, size: int) -> str:
-    """SHA-256 over (offset, content) of all blocks of 256 KiB that have anything but zeros.
+def digests_text(digests: Digests) -> str:
+    """The digests of a file's blocks in hex, a run of N zero blocks as "0*N"."""
+    if len(digests) == 1 and digests[0] != ZEROS:  # as most files have it
+        return digests[0].hex()
+    words = []
+    for zeros, group in itertools.groupby(digests, lambda digest: digest == ZEROS):
+        run = [digest.hex() for digest in group]
+        words += [f"0*{len(run)}"] if zeros else run
+    return " ".join(words)
 
-    Where a file has holes does not matter, and they cost nothing.
-    """
-    total = hashlib.sha256()
-    # Most files are small, and for them the way over extents costs more than the digest.
-    blocks = [(0, os.read(fd, size))] if size <= _BLOCK else data_blocks(fd, 0, size, _BLOCK)
-    for offset, data in blocks:
-        if any_set(data):
-            total.update(offset.to_bytes(8, "little") + data)
-    return total.hexdigest()
+
+def text_digests(text: str) -> Digests:
+    """What `digests_text` wrote; ValueError for anything else."""
+    digests: list[bytes] = []
+    for word in text.split():
+        zeros = word.startswith("0*")
+        digests += [ZEROS] * int(word[2:]) if zeros else [bytes.fromhex(word)]
+    return tuple(digests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Shared:
 
     out: Path
     rows: Mapping[str, Row]
-    """By path. `content` is the digest here, whichever name a file has."""
+    """Files of trees by path. `content` is that of the file, whichever name it has."""
 
     @classmethod
     def of(cls, entry: Path) -> Shared:
@@ -86,13 +96,15 @@ class Shared:
         rows: dict[str, Row] = {}
         with contextlib.suppress(BadManifest):
             for row in read(entry):
-                if row.kind == "file":
-                    first = rows.get(row.content.removeprefix("= "), row)
-                    rows[row.path] = row._replace(content=first.content)
+                if row.kind == "file" and "/" in row.path:
+                    linked = row.content.startswith("= ")
+                    first = rows.get(row.content.removeprefix("= ")) if linked else row
+                    if first is not None:
+                        rows[row.path] = row._replace(content=first.content) if linked else row
         return cls(entry / OUT, rows)
 
     def content(self, name: str, status: os.stat_result) -> str | None:
-        """The digest of a file of this result, if it is the other's of the same name."""
+        """What is noted of a file of this result, if it is the other's of the same name."""
         row = self.rows.get(name)
         if row is None or (row.size, row.time) != (status.st_size, status.st_mtime_ns):
             return None
@@ -120,7 +132,7 @@ class _Taking:
             for other in self.shared:
                 if (known := other.content(name, status)) is not None:
                     return known
-        return _digest(path, status.st_size)
+        return _content(path, name, status.st_size)
 
 
 def take(out: Path, depth: Depth = "whole", shared: Sequence[Shared] = ()) -> tuple[Row, ...]:
@@ -176,12 +188,14 @@ def _row(path: str, name: str, status: os.stat_result, taking: _Taking) -> Row:
     )
 
 
-def _digest(path: str, size: int) -> str:
+def _content(path: str, name: str, size: int) -> str:
     fd = os.open(path, os.O_RDONLY)
     try:
-        return content_digest(fd, size)
+        extent = Extent(os.fsencode(name), 0, size)
+        text = digests_text(digests_of(fd, extent, BLOCK))
     finally:
         os.close(fd)
+    return text if "/" in name else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _attributes(path: str) -> str:
@@ -237,6 +251,8 @@ def damage(entry: Path, depth: Depth) -> tuple[str, ...]:
         return differences(noted, found)
     except BadManifest as error:
         return (f"{FILE}: {error.message}",)
+    except ChangedFile as error:
+        return (f"{OUT}/{error.where}: {error.message}",)
     except OSError as error:
         return (f"{_below(entry, error.filename)}: cannot be read: {error.strerror}",)
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiwilite.build import manifest
-from kiwilite.build.manifest import BadManifest, Row, damage, differences, intact, surface
+from kiwilite.build.manifest import (
+    BadManifest,
+    Row,
+    damage,
+    differences,
+    digests_text,
+    intact,
+    surface,
+    text_digests,
+)
+from kiwilite.ondisk.squashfs.survey import ZEROS
 
 BLOCK = 1 << 18
 
@@ -256,3 +269,20 @@ def test_a_manifest_that_is_not_as_it_was_written_says_nothing_of_shared_files(
     (entry / manifest.FILE).write_bytes(edit)
     manifest.write(linked, [entry])
     assert damage(linked, "whole") == ()
+
+
+@given(st.lists(st.one_of(st.just(ZEROS), st.binary(min_size=32, max_size=32))))
+def test_digests_of_blocks_come_back(digests: list[bytes]) -> None:
+    assert text_digests(digests_text(tuple(digests))) == tuple(digests)
+
+
+def test_a_file_in_a_tree_has_a_digest_for_each_block(entry: Path) -> None:
+    with (entry / "out/tree/large").open("wb") as stream:
+        stream.truncate(9 * manifest.BLOCK)
+        stream.seek(3 * manifest.BLOCK)
+        stream.write(b"x" * (manifest.BLOCK + 1))
+    manifest.write(entry)
+    words = contents(entry)["tree/large"].split()
+    assert [words[0], words[-1], len(words)] == ["0*3", "0*4", 4]
+    assert words[1] == hashlib.sha256(b"x" * manifest.BLOCK).hexdigest()
+    assert len(contents(entry)["image"]) == 64
