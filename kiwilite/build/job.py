@@ -80,12 +80,6 @@ class Job:
         """
         return STORE / path.relative_to(self.store) if self.store is not None else path
 
-    @property
-    def may_share_with(self) -> tuple[Path, ...]:
-        """Entries whose files the result may have links to, with all that is kept beside them."""
-        linkable = self.outputs.values() if self.store is not None else ()
-        return tuple(self.linkable(out).parent for out in linkable)
-
     def source(self, source: Source) -> Path:
         """Where a file of the description stands for this job."""
         return self.sources[str(source.path)]

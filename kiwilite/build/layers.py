@@ -24,10 +24,11 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from kiwilite.build import manifest
 from kiwilite.build import syscalls as sc
+from kiwilite.build.input_manifests import input_of
 from kiwilite.build.job import Job
 from kiwilite.build.layers_merge import OWN, copy, merge, take_along
+from kiwilite.build.manifest import Shared
 from kiwilite.build.tree import copy_tree
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.plan.references import Output
@@ -57,7 +58,7 @@ def _changed_on_layers(
     source = job.read(origin) / TREE
     upper, work = job.scratch / "upper", job.scratch / "overlay"
     try:
-        links = _link_groups(job.linkable(job.read(origin)).parent)
+        links = _link_groups(input_of(job, origin))
         if links is None:
             return False
         _fill_upper(source, upper, links)
@@ -83,28 +84,32 @@ def _changed_on_layers(
     return True
 
 
-def _link_groups(entry: Path) -> list[list[str]] | None:
+def _link_groups(origin: Shared) -> list[list[str]] | None:
     """The names of each file below `tree/` that has several; None where layers will not do.
 
     That is where the tree has what means something else in a layer. Where the manifest says
     something wrong, so does the examination of the entry, and the result will not count.
     """
-    groups: dict[str, list[str]] = {}
-    try:
-        rows = manifest.read(entry)
-    except manifest.BadManifest:
+    if not origin.noted:
         return None
-    for row in rows:
+    groups: dict[str | tuple[int, int], list[str]] = {}
+    for row in origin.noted:
         if row.kind == _CHARACTER_DEVICE:
             return None
+        path = f"{origin.out}/{row.path}"
         if row.attributes:
-            names = os.listxattr(entry / manifest.OUT / row.path, follow_symlinks=False)
+            names = os.listxattr(path, follow_symlinks=False)
             if any(name.startswith(OWN) for name in names):
                 return None
-        if row.kind != "link" and row.content.startswith("= ") and row.path.startswith("tree/"):
+        if row.kind == "file" and row.content.startswith("= "):
             first = row.content.removeprefix("= ")
             groups.setdefault(first, [first]).append(row.path)
-    return [[name.removeprefix("tree/") for name in names] for names in groups.values()]
+        elif row.kind not in ("file", "folder"):  # their second names are not noted
+            status = os.lstat(path)
+            if status.st_nlink > 1:
+                groups.setdefault((status.st_dev, status.st_ino), []).append(row.path)
+    found = (names for names in groups.values() if len(names) > 1)
+    return [[name.removeprefix(f"{TREE}/") for name in names] for names in found]
 
 
 def _fill_upper(source: Path, upper: Path, groups: Sequence[Sequence[str]]) -> None:
@@ -120,11 +125,11 @@ def _fill_upper(source: Path, upper: Path, groups: Sequence[Sequence[str]]) -> N
                 if folder not in folders:
                     (upper / folder).mkdir()
                     folders.add(folder)
-        copy(source / first, upper / first)
+        copy(f"{source}/{first}", f"{upper}/{first}")
         for name in others:
             os.link(upper / first, upper / name, follow_symlinks=False)
     for folder in folders:
-        take_along(source / folder, upper / folder)
+        take_along(str(source / folder), str(upper / folder))
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def _complete(lower: str, tree: str, folder: _Folder) -> list[_Folder]:
         _clear(here)
         os.utime(here, ns=(before.st_atime_ns, before.st_mtime_ns))
     else:
-        take_along(Path(below), Path(here))
+        take_along(below, here)
     return found
 
 
@@ -106,12 +106,12 @@ def _link(source: str, target: str) -> None:
         # A file has as many names as the file system counts up to: 65000 in ext4.
         if error.errno != errno.EMLINK:
             raise
-        copy(Path(source), Path(target))
+        copy(source, target)
 
 
-def copy(source: Path, target: Path) -> None:
+def copy(source: str, target: str) -> None:
     """Copy a file, link, fifo or socket with all that belongs to it."""
-    mode = source.lstat().st_mode
+    mode = os.lstat(source).st_mode
     if stat.S_ISLNK(mode):
         # Path.readlink would tidy the target up.
         os.symlink(os.readlink(source), target)  # noqa: PTH115, PTH211
@@ -122,14 +122,14 @@ def copy(source: Path, target: Path) -> None:
     take_along(source, target)
 
 
-def take_along(source: Path, target: Path) -> None:
+def take_along(source: str, target: str) -> None:
     """Give `target` the owner, mode, times and extended attributes of `source`."""
-    status = source.lstat()
-    os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+    status = os.lstat(source)
+    os.lchown(target, status.st_uid, status.st_gid)
     for name in os.listxattr(source, follow_symlinks=False):
         if name not in FOREIGN_XATTRS:
             value = os.getxattr(source, name, follow_symlinks=False)
             os.setxattr(target, name, value, follow_symlinks=False)
     if not stat.S_ISLNK(status.st_mode):
-        target.chmod(stat.S_IMODE(status.st_mode))
+        Path(target).chmod(stat.S_IMODE(status.st_mode))
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns), follow_symlinks=False)

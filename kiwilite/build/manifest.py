@@ -84,35 +84,39 @@ def text_digests(text: str) -> Digests:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Files of another result that may be files of this one too, with what is in them."""
+    """Files of another result that may be files of this one too, with what is noted of them."""
 
-    out: Path
-    rows: Mapping[str, Row]
-    """Files of trees by path. `content` is that of the file, whichever name it has."""
+    out: str
+    noted: tuple[Row, ...]
+    """All rows as they stand in the manifest; none where that is not as it was written."""
+    files: Mapping[str, Row]
+    """Those of files of trees, by path. `content` is that of the file, whichever name it has."""
 
     @classmethod
     def of(cls, entry: Path) -> Shared:
-        """What the manifest of an entry says; nothing where that is not as it was written."""
-        rows: dict[str, Row] = {}
+        """What the manifest of an entry says."""
+        noted: tuple[Row, ...] = ()
         with contextlib.suppress(BadManifest):
-            for row in read(entry):
-                if row.kind == "file" and "/" in row.path:
-                    linked = row.content.startswith("= ")
-                    first = rows.get(row.content.removeprefix("= ")) if linked else row
-                    if first is not None:
-                        rows[row.path] = row._replace(content=first.content) if linked else row
-        return cls(entry / OUT, rows)
+            noted = read(entry)
+        files: dict[str, Row] = {}
+        for row in noted:
+            if row.kind == "file" and "/" in row.path:
+                if not row.content.startswith("= "):
+                    files[row.path] = row
+                elif first := files.get(row.content.removeprefix("= ")):
+                    files[row.path] = row._replace(content=first.content)
+        return cls(str(entry / OUT), noted, files)
 
-    def content(self, name: str, status: os.stat_result) -> str | None:
-        """What is noted of a file of this result, if it is the other's of the same name."""
-        row = self.rows.get(name)
+    def row(self, name: str, status: os.stat_result) -> Row | None:
+        """The row of a file of this result, if it is the other's of the same name."""
+        row = self.files.get(name)
         if row is None or (row.size, row.time) != (status.st_size, status.st_mtime_ns):
             return None
         try:
-            theirs = (self.out / name).lstat()
+            theirs = os.lstat(f"{self.out}/{name}")
         except OSError:
             return None
-        return row.content if os.path.samestat(theirs, status) else None
+        return row if os.path.samestat(theirs, status) else None
 
 
 @dataclass(slots=True)
@@ -123,22 +127,11 @@ class _Taking:
     first: dict[tuple[int, int], str] = field(default_factory=dict)
     """The first name of each file that may have several."""
 
-    def content(self, path: str, name: str, status: os.stat_result) -> str:
-        """What a row says of a file's content."""
-        if status.st_nlink > 1:
-            before = self.first.setdefault((status.st_dev, status.st_ino), name)
-            if before != name:
-                return f"= {before}"
-            for other in self.shared:
-                if (known := other.content(name, status)) is not None:
-                    return known
-        return _content(path, name, status.st_size)
-
 
 def take(out: Path, depth: Depth = "whole", shared: Sequence[Shared] = ()) -> tuple[Row, ...]:
     """The rows of a result as it is now, folder by folder; OSError where it cannot be read.
 
-    What is in files that `shared` has too is not read again.
+    Files that `shared` has too are not read again.
     """
     taking = _Taking(shared)
     if depth == "files":
@@ -172,7 +165,13 @@ def _row(path: str, name: str, status: os.stat_result, taking: _Taking) -> Row:
     form = stat.S_IFMT(status.st_mode)
     content, size = "", 0
     if form == stat.S_IFREG:
-        content, size = taking.content(path, name, status), status.st_size
+        size, before = status.st_size, name
+        if status.st_nlink > 1:
+            before = taking.first.setdefault((status.st_dev, status.st_ino), name)
+            for shared in taking.shared if before == name else ():
+                if (row := shared.row(name, status)) is not None:
+                    return row
+        content = _content(path, name, size) if before == name else f"= {before}"
     elif form == stat.S_IFLNK:
         content = os.readlink(path)  # noqa: PTH115 (a Path would write it in another way)
     return Row(
@@ -210,12 +209,11 @@ def _attributes(path: str) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def write(entry: Path, inputs: Sequence[Path] = ()) -> None:
+def write(entry: Path, shared: Sequence[Shared] = ()) -> None:
     """Write the manifest of a result that was just made; to be called by who made it.
 
-    Files may be shared with `inputs`, entries that are examined before the result counts.
+    What it has in common with others is noted as there: examine these before it counts.
     """
-    shared = [Shared.of(other) for other in inputs]
     body = json.dumps(take(entry / OUT, shared=shared)).encode()
     digest = hashlib.sha256(body).hexdigest().encode()
     (entry / FILE).write_bytes(digest + b"\n" + body)

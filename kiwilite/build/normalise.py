@@ -70,7 +70,7 @@ def normalise(tree: Path, *, epoch: int) -> None:
     if machine_id.parent.is_dir() and not os.path.lexists(machine_id):
         machine_id.touch()
         machine_id.chmod(0o444)
-    _drop_bytecode(tree)
+    drop_bytecode(tree)
     _sort_extended_states(tree / "var/lib/apt/extended_states")
     _pin_password_age(tree / "etc/shadow", epoch // 86400)
 
@@ -82,7 +82,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _drop_bytecode(tree: Path) -> None:
+def drop_bytecode(tree: Path) -> None:
+    """Remove what Python keeps of modules it has read: it has times in it, and is made again."""
     for base, folders, _ in os.walk(tree / "usr"):
         for name in [f for f in folders if f in BYTECODE]:
             shutil.rmtree(Path(base) / name)

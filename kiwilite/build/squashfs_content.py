@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kiwilite.build import manifest
+from kiwilite.build.input_manifests import input_of
 from kiwilite.build.job import Job
 from kiwilite.build.normalise import foreign_xattrs
 from kiwilite.build.tree import inside
@@ -44,14 +45,12 @@ def labelled(path: Path) -> StageFailed:
     )
 
 
-def noted_contents(result: Path, folder: Path, files: Iterable[RegularFile]) -> Noted:
-    """What the manifest of a step's result has noted of `files` below `folder`, which is in it.
-
-    Whoever uses it has its result count only if that result was sound.
-    """
+def noted_contents(job: Job, tree: Output, folder: Path, files: Iterable[RegularFile]) -> Noted:
+    """What the manifest of another step's result has noted of `files` below `folder` of it."""
+    result = job.read(tree)
     if not folder.is_relative_to(result):
         return {}
-    rows = manifest.Shared.of(result.parent).rows
+    rows = input_of(job, tree).files
     prefix = f"{folder.relative_to(result)}/"
     found = ((f, rows.get(f"{prefix}{os.fsdecode(f.path)}")) for f in files)
     return {

@@ -22,7 +22,7 @@ def run(step: Squashfs, job: Job) -> None:
     emptied = {os.fsencode(os.path.relpath(m, step.folder)) for m in step.leave_out}
     tree = tree_nodes(folder, emptied=emptied, epoch=step.epoch)
     files = (node.body for node in tree.nodes if isinstance(node.body, RegularFile))
-    noted = noted_contents(job.read(step.tree), folder, files)
+    noted = noted_contents(job, step.tree, folder, files)
     codec: Codec = Uncompressed() if step.level is None else Zstd(step.level)
     images = [IndexedImage(out / "image", out / BLOCKS) for out in job.earlier]
     known = KnownBlocks.of(images, codec.identity())

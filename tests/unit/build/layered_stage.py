@@ -113,6 +113,10 @@ def _make_links(tree: Path) -> None:
         (tree / "parts/two" / group).hardlink_to(tree / "parts" / group)
     os.link(tree / "dangling", tree / "parts/one/link", follow_symlinks=False)
     os.link(tree / "fifo", tree / "parts/two/fifo")
+    (tree / "known-as").symlink_to("kept")
+    os.link(tree / "known-as", tree / "parts/one/known-as", follow_symlinks=False)
+    os.mkfifo(tree / "pipe")
+    os.link(tree / "pipe", tree / "parts/two/pipe")
 
 
 def _set_attributes(tree: Path) -> None:
@@ -151,6 +155,8 @@ def _all(tree: Path) -> None:
     os.chown(tree / "kept/c", 12, 34)
     os.chown(tree / "kept/deep", 12, 34)
     os.chown(tree / "untidy", 12, 34, follow_symlinks=False)
+    os.chown(tree / "parts/one/known-as", 12, 34, follow_symlinks=False)
+    os.chown(tree / "parts/two/pipe", 12, 34)
     with (tree / "holes").open("r+b") as stream:
         stream.write(b"begin")
     for name in ("attributes/a", "attributes"):

@@ -16,6 +16,7 @@ from kiwilite.build import manifest
 from kiwilite.build.manifest import (
     BadManifest,
     Row,
+    Shared,
     damage,
     differences,
     digests_text,
@@ -231,7 +232,7 @@ def test_what_is_shared_with_a_sound_entry_need_not_be_read(entry: Path, linked:
     read = manifest.read(linked)
     flip = functools.partial(Path.write_text, data="root:x:1:1")
     keep_time(entry / "out/tree/etc/passwd", flip)
-    manifest.write(linked, [entry])
+    manifest.write(linked, [Shared.of(entry)])
     assert manifest.read(linked) == read
     for one in (entry, linked):
         assert damage(one, "whole") == ("out/tree/etc/alias: has another content",)
@@ -240,7 +241,7 @@ def test_what_is_shared_with_a_sound_entry_need_not_be_read(entry: Path, linked:
 @pytest.mark.parametrize("gone", ["out/tree/etc/alias", "out/tree/etc/passwd"])
 def test_a_shared_file_may_have_lost_a_name(entry: Path, linked: Path, gone: str) -> None:
     (linked / gone).unlink()
-    manifest.write(linked, [entry])
+    manifest.write(linked, [Shared.of(entry)])
     before = contents(linked)
     manifest.write(linked)
     assert contents(linked) == before
@@ -252,13 +253,13 @@ def test_another_file_of_the_same_name_is_read(entry: Path, linked: Path) -> Non
     path.write_text("root:x:9:9")
     os.utime(path, ns=(0, (entry / "out/tree/etc/passwd").stat().st_mtime_ns))
     (linked / "out/more").hardlink_to(path)
-    manifest.write(linked, [entry])
+    manifest.write(linked, [Shared.of(entry)])
     assert damage(linked, "whole") == ()
 
 
 def test_a_shared_file_that_was_written_since_is_read(entry: Path, linked: Path) -> None:
     (linked / "out/tree/etc/passwd").write_text("root:x:1:1")
-    manifest.write(linked, [entry])
+    manifest.write(linked, [Shared.of(entry)])
     assert damage(linked, "whole") == ()
 
 
@@ -267,7 +268,7 @@ def test_a_manifest_that_is_not_as_it_was_written_says_nothing_of_shared_files(
     entry: Path, linked: Path, edit: bytes
 ) -> None:
     (entry / manifest.FILE).write_bytes(edit)
-    manifest.write(linked, [entry])
+    manifest.write(linked, [Shared.of(entry)])
     assert damage(linked, "whole") == ()
 
 
