@@ -126,7 +126,11 @@ def take_along(source: str, target: str) -> None:
     """Give `target` the owner, mode, times and extended attributes of `source`."""
     status = os.lstat(source)
     os.lchown(target, status.st_uid, status.st_gid)
-    for name in os.listxattr(source, follow_symlinks=False):
+    names = os.listxattr(source, follow_symlinks=False)
+    for name in os.listxattr(target, follow_symlinks=False):
+        if name not in names and name not in FOREIGN_XATTRS:  # the default ACL of its folder
+            os.removexattr(target, name, follow_symlinks=False)
+    for name in names:
         if name not in FOREIGN_XATTRS:
             value = os.getxattr(source, name, follow_symlinks=False)
             os.setxattr(target, name, value, follow_symlinks=False)

@@ -71,7 +71,8 @@ def make_everything(tree: Path) -> None:
 
 FOLDERS = (
     *("kept", "kept/deep/deeper", "emptied", "removed/inner", "again/inner", "moved/inner"),
-    *("to-file", "mixed", "attributes", "times", "parts/one", "parts/two", "swap", "mode", "acl"),
+    *("to-file", "mixed", "attributes", "times", "parts/one", "parts/two", "swap", "mode"),
+    *("acl", "acl/inner"),
 )
 
 
