@@ -1,23 +1,24 @@
 """A tree made from another one by changing it, without a copy of what stays the same.
 
-The tree of an earlier step is the lower layer of an overlayfs, what changes is written into
-an upper one. When all is done, the upper layer becomes the result, and what it does not
-have is hard-linked into it: no result is ever written to, so two may share files. Where the
-host cannot mount such layers, the tree is copied. Both ways give the same tree.
+The new tree begins as hard links to the files of the other one. It is the lower layer of an
+overlayfs while it is changed, so that all that is written is written beside it, and when all
+is done, that is put in. No result is ever written to, so two may share files. Where the host
+cannot mount such layers, the tree is copied. Both ways give the same tree.
 
-    lower (read-only) ┐
-                      ├─▶ change ─▶ upper + links to lower = tree
-    upper, empty      ┘
+    origin ── links ──▶ lower ┐
+                              ├─▶ change ─▶ lower with what is in upper = tree
+                        upper ┘
 
-Source: Documentation/filesystems/overlayfs.rst of Linux. A whiteout is a character device
-0:0 and hides a name of the lower layer; a folder with user.overlay.opaque hides all that the
-lower one has. Only called from within the namespace.
+That the lower layer is of links is more than a way to begin: overlayfs has the same number
+for all names of a file, as tools that keep hard links need it, where the lower file has several
+names itself. Only called from within the namespace.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import shutil
 import stat
@@ -27,8 +28,8 @@ from pathlib import Path
 from kiwilite.build import syscalls as sc
 from kiwilite.build.input_manifests import input_of
 from kiwilite.build.job import Job
-from kiwilite.build.layers_merge import OWN, copy, merge, take_along
-from kiwilite.build.manifest import Shared
+from kiwilite.build.link_trees import OWN, copy, link_tree, put_in, take_along
+from kiwilite.build.manifest import Row, Shared
 from kiwilite.build.tree import copy_tree
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.plan.references import Output
@@ -43,6 +44,8 @@ def derive_tree(job: Job, origin: Output, change: Callable[[Path], None]) -> Non
     `change` gets the folder, and is called once more with a copy where it fails on layers:
     some things cannot be done on overlayfs (to make whiteouts, as images of containers have
     them; to rename a folder of the lower layer), and what fails is never to be blamed on it.
+    One thing succeeds and is different: `mv` of such a folder copies it, as it does between
+    file systems, and a file in it that `change` has given a name elsewhere is two files then.
     """
     source, target = job.read(origin) / TREE, job.out / TREE
     if _changed_on_layers(job, origin, target, change):
@@ -55,61 +58,66 @@ def _changed_on_layers(
     job: Job, origin: Output, target: Path, change: Callable[[Path], None]
 ) -> bool:
     """Whether the tree was made that way; where it was not, nothing of it is left."""
-    source = job.read(origin) / TREE
-    upper, work = job.scratch / "upper", job.scratch / "overlay"
+    lower, upper, work = (job.scratch / name for name in ("lower", "upper", "overlay"))
     try:
         links = _link_groups(input_of(job, origin))
         if links is None:
             return False
-        _fill_upper(source, upper, links)
+        link_tree(job.linkable(job.read(origin)) / TREE, job.linkable(lower))
+        _fill_upper(lower, upper, links)
         work.mkdir()
         target.mkdir()
-        with _mounted(source, upper, work, target):
+        with _mounted(lower, upper, work, target):
             change(target)
-        upper.rename(target)
-        merge(job.linkable(source), job.linkable(target))
+        put_in(upper, lower)
+        lower.rename(target)
     except NoSpace:
         raise
     except (StageFailed, OSError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         job.note(f"on layers: {error}\nonce more, on a copy\n")
-        for path in (p for p in (target, upper) if p.exists()):
-            shutil.rmtree(path)
+        if target.exists():
+            shutil.rmtree(target)
         return False
     finally:
-        if work.exists():
-            # The kernel leaves a folder in it that only root of the namespace can look into.
-            shutil.rmtree(work)
+        # The kernel leaves a folder in there that only root of the namespace can look into.
+        for path in (p for p in (lower, upper, work) if p.exists()):
+            shutil.rmtree(path)
     return True
 
 
 def _link_groups(origin: Shared) -> list[list[str]] | None:
     """The names of each file below `tree/` that has several; None where layers will not do.
 
-    That is where the tree has what means something else in a layer. Where the manifest says
-    something wrong, so does the examination of the entry, and the result will not count.
+    That is where the tree has what means something else in a layer, or a file with names in
+    two folders: who moves one of them copies it, since overlayfs cannot rename it, and the file
+    would be two. Where the manifest says something wrong, so does the examination of the
+    entry, and the result will not count.
     """
-    if not origin.noted:
+    if not origin.noted or any(map(functools.partial(_means_more, origin.out), origin.noted)):
         return None
     groups: dict[str | tuple[int, int], list[str]] = {}
     for row in origin.noted:
-        if row.kind == _CHARACTER_DEVICE:
-            return None
-        path = f"{origin.out}/{row.path}"
-        if row.attributes:
-            names = os.listxattr(path, follow_symlinks=False)
-            if any(name.startswith(OWN) for name in names):
-                return None
         if row.kind == "file" and row.content.startswith("= "):
             first = row.content.removeprefix("= ")
             groups.setdefault(first, [first]).append(row.path)
         elif row.kind not in ("file", "folder"):  # their second names are not noted
-            status = os.lstat(path)
+            status = os.lstat(f"{origin.out}/{row.path}")
             if status.st_nlink > 1:
                 groups.setdefault((status.st_dev, status.st_ino), []).append(row.path)
-    found = (names for names in groups.values() if len(names) > 1)
+    found = [names for names in groups.values() if len(names) > 1]
+    if any(len({Path(name).parent for name in names}) > 1 for names in found):
+        return None
     return [[name.removeprefix(f"{TREE}/") for name in names] for names in found]
+
+
+def _means_more(out: str, row: Row) -> bool:
+    """Whether it is a whiteout, or has an attribute, by which layers would be told."""
+    if not row.attributes:
+        return row.kind == _CHARACTER_DEVICE
+    names = os.listxattr(f"{out}/{row.path}", follow_symlinks=False)
+    return row.kind == _CHARACTER_DEVICE or any(name.startswith(OWN) for name in names)
 
 
 def _fill_upper(source: Path, upper: Path, groups: Sequence[Sequence[str]]) -> None:

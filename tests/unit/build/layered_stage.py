@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import stat
 import struct
@@ -10,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from random_edits import edit_at_random
 
 from kiwilite.build.acl import ACCESS, DEFAULT
 from kiwilite.build.job import Job
@@ -25,7 +28,8 @@ CAPABILITY = struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class TreeStep:
-    """Makes `tree/` anew, or from another step's by a change of `CHANGES`."""
+    """Makes `tree/` anew, or from another step's by a change of `CHANGES`, or by random edits
+    from the seed that `change` is."""
 
     name: str
     origin: Output | None = None
@@ -37,8 +41,10 @@ def run(step: TreeStep, job: Job) -> None:
     """Do it; raises what the change raises."""
     if step.origin is None:
         make_everything(job.out / "tree")
+        if step.change == "span":
+            (job.out / "tree/moved/inner/far").hardlink_to(job.out / "tree/kept/a")
         return
-    change = CHANGES[step.change]
+    change = CHANGES.get(step.change) or functools.partial(edit_at_random, seed=int(step.change))
     if step.way == "layers":
         derive_tree(job, step.origin, change)
     else:
@@ -71,7 +77,7 @@ def make_everything(tree: Path) -> None:
 
 FOLDERS = (
     *("kept", "kept/deep/deeper", "emptied", "removed/inner", "again/inner", "moved/inner"),
-    *("to-file", "mixed", "attributes", "times", "parts/one", "parts/two", "swap", "mode"),
+    *("to-file", "mixed", "attributes", "times", "parts", "swap", "mode"),
     *("acl", "acl/inner"),
 )
 
@@ -110,14 +116,12 @@ def _make_links(tree: Path) -> None:
         "mode-of",
     ):
         (tree / "parts" / group).write_text(group)
-        (tree / "parts/one" / group).hardlink_to(tree / "parts" / group)
-        (tree / "parts/two" / group).hardlink_to(tree / "parts" / group)
-    os.link(tree / "dangling", tree / "parts/one/link", follow_symlinks=False)
-    os.link(tree / "fifo", tree / "parts/two/fifo")
-    (tree / "known-as").symlink_to("kept")
-    os.link(tree / "known-as", tree / "parts/one/known-as", follow_symlinks=False)
-    os.mkfifo(tree / "pipe")
-    os.link(tree / "pipe", tree / "parts/two/pipe")
+        for number in ("one", "two"):
+            (tree / "parts" / f"{group}.{number}").hardlink_to(tree / "parts" / group)
+    (tree / "parts/known-as").symlink_to("kept")
+    os.link(tree / "parts/known-as", tree / "parts/known-as.one", follow_symlinks=False)
+    os.mkfifo(tree / "parts/pipe")
+    os.link(tree / "parts/pipe", tree / "parts/pipe.two")
 
 
 def _set_attributes(tree: Path) -> None:
@@ -156,8 +160,8 @@ def _all(tree: Path) -> None:
     os.chown(tree / "kept/c", 12, 34)
     os.chown(tree / "kept/deep", 12, 34)
     os.chown(tree / "untidy", 12, 34, follow_symlinks=False)
-    os.chown(tree / "parts/one/known-as", 12, 34, follow_symlinks=False)
-    os.chown(tree / "parts/two/pipe", 12, 34)
+    os.chown(tree / "parts/known-as.one", 12, 34, follow_symlinks=False)
+    os.chown(tree / "parts/pipe.two", 12, 34)
     with (tree / "holes").open("r+b") as stream:
         stream.write(b"begin")
     for name in ("attributes/a", "attributes"):
@@ -188,10 +192,10 @@ mv swap/a swap/tmp; mv swap/b swap/a; mv swap/tmp swap/b
 mkdir -p mixed/new/deep; echo new >mixed/new/deep/file; rm mixed/a; mkdir mixed/a
 rm mixed/b; ln -s a mixed/b
 mkdir brought; echo 1 >brought/1; rm -r parts/../kept/deep/deeper; mv brought kept/deep/deeper
-echo written >parts/one/one-written
+echo written >parts/one-written.one
 rm parts/one-removed
-echo replaced >new; mv new parts/two/one-replaced
-rm parts/all-removed parts/one/all-removed parts/two/all-removed
+echo replaced >new; mv new parts/one-replaced.two
+rm parts/all-removed parts/all-removed.one parts/all-removed.two
 chmod 600 parts/mode-of
 ln appended linked-now
 ln parts/untouched parts/four

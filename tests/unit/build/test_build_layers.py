@@ -105,6 +105,27 @@ def test_layers_give_what_a_copy_gives(site: Site, change: str) -> None:
     assert examined(keyed, site) == dict.fromkeys(keyed.keys, ())
 
 
+def compare_random_edits(site: Site, seeds: range) -> None:
+    begun = time.time()
+    layers = [derived(f"layers-{seed}", f"{seed}") for seed in seeds]
+    copies = [derived(f"copy-{seed}", f"{seed}", way="copy") for seed in seeds]
+    keyed = built(site, *layers, *copies)
+    for seed in seeds:
+        expected = rows(keyed, site, f"copy-{seed}", begun)
+        assert rows(keyed, site, f"layers-{seed}", begun) == expected, seed
+    assert not [name for name in keyed.keys if "once more" in log(keyed, site, name)]
+    assert examined(keyed, site) == dict.fromkeys(keyed.keys, ())
+
+
+def test_layers_give_what_a_copy_gives_whatever_is_done(site: Site) -> None:
+    compare_random_edits(site, range(6))
+
+
+@pytest.mark.soak
+def test_layers_give_what_a_copy_gives_whatever_is_done_often(site: Site) -> None:
+    compare_random_edits(site, range(6, 200))
+
+
 @pytest.mark.parametrize("change", LAYERED)
 def test_a_tree_may_be_made_of_a_tree_of_links(site: Site, change: str) -> None:
     begun = time.time()
@@ -146,7 +167,7 @@ def test_what_does_not_change_is_shared(site: Site, tmp_path: Path, change: str)
         if change != "all" or name != "untidy":
             assert after[name] == before[name], name
     # What has several names in the tree is copied, for they have to stay names of one file.
-    assert after["parts/untouched"] == after["parts/one/untouched"] != before["parts/untouched"]
+    assert after["parts/untouched"] == after["parts/untouched.one"] != before["parts/untouched"]
 
 
 @pytest.mark.parametrize("change", COPIED)
@@ -168,6 +189,16 @@ def test_a_tree_with_whiteouts_is_copied(site: Site) -> None:
     assert "tree/kept/deep/hidden" in {r.path for r in rows(keyed, site, "third", begun)}
     kept = identities(keyed, site, "opaque")
     assert not set(kept.values()) & set(identities(keyed, site, "third").values())
+
+
+def test_a_tree_with_a_file_in_two_folders_is_copied(site: Site) -> None:
+    """Else `mv` of one of the folders would make it two files."""
+    begun = time.time()
+    layers, copy = derived("layers", "all", "far"), derived("copy", "all", "far", way="copy")
+    keyed = built(site, TreeStep("far", change="span"), layers, copy)
+    assert rows(keyed, site, "layers", begun) == rows(keyed, site, "copy", begun)
+    moved = identities(keyed, site, "layers")
+    assert moved["moved-now/inner/far"] == moved["kept/a"]
 
 
 def test_a_failure_is_told_as_it_is_without_layers(site: Site) -> None:

@@ -1,6 +1,8 @@
-"""Makes one tree of the two layers of an overlayfs that is not mounted any more.
+"""Trees of hard links, and what overlayfs wrote over one put into it.
 
-The upper layer becomes the tree; what it neither has nor hides is linked into it.
+Source: Documentation/filesystems/overlayfs.rst of Linux. A whiteout is a character device
+0:0 and hides a name of the lower layer; a folder with user.overlay.opaque hides all that the
+lower one has.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ import errno
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 
 from kiwilite.build.normalise import FOREIGN_XATTRS
@@ -21,60 +22,77 @@ _ESCAPE = "overlay."
 _OPAQUE = f"{OWN}opaque"
 
 
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """`path` is relative to the tree."""
+def link_tree(source: Path, target: Path) -> None:
+    """Make `target` a tree of hard links to what is in `source`, with folders of its own.
 
-    path: str
-    lower: bool
-    """Whether it shows what the lower layer has there."""
-    upper: bool
-    """Whether it was in the upper layer."""
-
-
-def merge(lower: Path, tree: Path) -> None:
-    """Make `tree`, which was the upper layer, what both layers together showed. Raises OSError."""
-    pending = [_Folder("", lower=True, upper=True)]
+    Raises OSError.
+    """
+    target.mkdir(0o700)
+    pending = [(str(source), str(target))]
     while pending:
-        pending += _complete(str(lower), str(tree), pending.pop())
-
-
-def _complete(lower: str, tree: str, folder: _Folder) -> list[_Folder]:
-    """Fill a folder in; those below it that are left to do."""
-    below, here = f"{lower}/{folder.path}", f"{tree}/{folder.path}"
-    before = Path(here).stat()
-    found: list[_Folder] = []
-    names = _below(below) if folder.lower else {}
-    if folder.upper:
-        for name, entry in _below(here).items():
-            path = f"{folder.path}{name}"
-            beneath = names.pop(name, None)
+        folder, copied = pending.pop()
+        for name, entry in _below(folder).items():
+            path = f"{copied}/{name}"
             if entry.is_dir(follow_symlinks=False):
-                merged = beneath is not None and beneath.is_dir(follow_symlinks=False)
-                seen = merged and not _opaque(entry.path)
-                found.append(_Folder(f"{path}/", lower=seen, upper=True))
-            elif _whiteout(entry):
-                Path(entry.path).unlink()
+                Path(path).mkdir(0o700)
+                pending.append((entry.path, path))
             else:
+                _link(entry.path, path)
+        # Last, since each name put into a folder changes its time.
+        take_along(folder, copied)
+
+
+def put_in(upper: Path, tree: Path) -> None:
+    """Make `tree`, which was the lower layer, what both layers together showed.
+
+    `upper` is used up. Raises OSError.
+    """
+    pending = [(str(upper), str(tree))]
+    while pending:
+        folder, shown = pending.pop()
+        status, there = Path(folder).stat(), _below(shown)
+        for name, entry in _below(folder).items():
+            path, before, whiteout = f"{shown}/{name}", there.get(name), _whiteout(entry)
+            if entry.is_dir(follow_symlinks=False):
+                if before and before.is_dir(follow_symlinks=False) and not _opaque(entry.path):
+                    pending.append((entry.path, path))
+                    continue
+                _tidy(entry.path)
+            elif not whiteout:
                 _clear(entry.path)
-    for name, entry in names.items():
-        if entry.is_dir(follow_symlinks=False):
-            Path(here, name).mkdir(0o700)
-            found.append(_Folder(f"{folder.path}{name}/", lower=True, upper=False))
-        else:
-            _link(entry.path, here + name)
-    # Last, since each name put into a folder changes its time.
-    if folder.upper:
-        _clear(here)
-        os.utime(here, ns=(before.st_atime_ns, before.st_mtime_ns))
-    else:
-        take_along(below, here)
-    return found
+            if before:
+                _remove(before)
+            if not whiteout:
+                Path(entry.path).rename(path)
+        os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+        _clear(folder)
+        take_along(folder, shown)
 
 
 def _below(folder: str) -> dict[str, os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return {entry.name: entry for entry in entries}
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path)
+    else:
+        Path(entry.path).unlink()
+
+
+def _tidy(folder: str) -> None:
+    """Clear a folder of the upper layer that hides what is below it, and all that is in it."""
+    status = Path(folder).stat()
+    for entry in _below(folder).values():
+        if entry.is_dir(follow_symlinks=False):
+            _tidy(entry.path)
+        elif _whiteout(entry):
+            Path(entry.path).unlink()
+        else:
+            _clear(entry.path)
+    _clear(folder)
+    os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _whiteout(entry: os.DirEntry[str]) -> bool:
