@@ -47,7 +47,7 @@ def tmpfiles_lines(tree: Path) -> Iterator[str]:
         for name in sorted([*folders, *files]):
             path = f"{base}/{name}"
             if texts := _texts(path):
-                inside = _escaped(f"/{Path(path).relative_to(tree)}")
+                inside = _escaped(path.removeprefix(str(tree)))
                 yield f"a {inside} - - - - {','.join(texts)}"
 
 
@@ -59,6 +59,8 @@ def _texts(path: str) -> list[str]:
         if error.errno == errno.EOPNOTSUPP:
             return []
         raise
+    if not names:
+        return []
     found = {
         n: os.getxattr(path, n, follow_symlinks=False) for n in (ACCESS, DEFAULT) if n in names
     }

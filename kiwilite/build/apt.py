@@ -53,7 +53,7 @@ def install(
     source = job.scratch / "sources.list"
     source.write_text(SOURCE)
     lists = job.scratch / "lists"
-    (lists / "partial").mkdir(parents=True)
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
     binds = {REPOSITORY: repository, LIST: source, CONFIGURATION: settings, LISTS: lists}
     environment = {"APT_CONFIG": CONFIGURATION, "SOURCE_DATE_EPOCH": str(epoch)}
     wanted = "--install-recommends" if recommends == "recommends" else "--no-install-recommends"

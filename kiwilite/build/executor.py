@@ -18,7 +18,7 @@ from kiwilite.build.children import attended, begin, end_all, may_start
 from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
 from kiwilite.build.inside import FULL, NO_SPACE_STATUS
-from kiwilite.build.job import Job
+from kiwilite.build.job import STORE, Job
 from kiwilite.build.keys import Ingredients, ingredients_of, kind_of, takes_tools
 from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.manifest import Depth
@@ -321,7 +321,8 @@ def _carry_out(making: _Making, folder: Path) -> None:
 def _binds(job: Job, folder: Path, site: Site) -> list[Bind]:
     """What a step in the namespace sees of the store, and what the host adds."""
     binds = [Bind(str(folder), "read-write"), Bind(str(site.store.packages), "read-write")]
-    binds += [Bind(str(path)) for path in job.outputs.values()]
+    binds += [Bind(str(path.parent)) for path in job.outputs.values()]
+    binds += [Bind(str(job.store), "read-write", str(STORE))] if job.store else []
     # All of them: a single one may be removed before it is bound.
     binds += [Bind(str(site.store.entries))] if job.earlier else []
     binds += [Bind(str(job.tools))] if job.tools else []
@@ -333,7 +334,8 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
     sources = take(sources_of(node.step), folder / "sources", known)
     (folder / "scratch").mkdir()
     (folder / "log").touch()
-    reuses = kind_of(node).reuses
+    kind = kind_of(node)
+    reuses = kind.reuses
     return Job(
         title=node.title,
         out=folder / "out",
@@ -347,6 +349,7 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         snapshots=site.snapshots,
         network=site.network,
         tools=tools / "out" / "tree" if (tools := _tools_of(node, site)) else None,
+        store=site.store.root if kind.links else None,
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from kiwilite.build import manifest
 from kiwilite.build import syscalls as sc
 from kiwilite.build.failure import write
+from kiwilite.build.input_manifests import inputs_of
 from kiwilite.build.no_sync import flush_nothing
 from kiwilite.errors import KiwiliteError, NoSpace
 
@@ -35,7 +36,7 @@ def main(words: Sequence[str], fds: Sequence[int]) -> int:
     module, step, job = pickle.loads(path.read_bytes())
     try:
         importlib.import_module(module).run(step, job)
-        manifest.write(path.parent)
+        manifest.write(path.parent, inputs_of(job) if job.store is not None else ())
         return 0
     except KiwiliteError as error:
         failure: KiwiliteError = error

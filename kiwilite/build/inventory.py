@@ -27,7 +27,7 @@ class Entry:
     place: str | None
     """Where it was made: `host` or `namespace`."""
     bytes: int
-    """On the disk."""
+    """On the disk, with what other entries share."""
     made: float
     """Seconds since 1970."""
     used: float

@@ -28,6 +28,9 @@ BASE_ENVIRONMENT: Mapping[str, str] = {
 }
 """All that tools and scripts see of an environment, on every host the same."""
 
+STORE = Path("/store")
+"""Where a step in the namespace sees the whole store once more, if it is to link."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -38,6 +41,7 @@ class Job:
     `earlier` are folders of earlier results that may spare work, the newest first; they are
     not part of the key, so the result must be the same without them, and any of them may be
     damaged or gone. `tools` is the tree that tools are run from; None: they are the host's.
+    `store` is the folder of the store where that stands at STORE as well.
     """
 
     title: str
@@ -52,6 +56,7 @@ class Job:
     snapshots: Mapping[str, str] = field(default_factory=dict)
     network: Network = "online"
     tools: Path | None = None
+    store: Path | None = None
 
     @property
     def on_host(self) -> Job:
@@ -67,6 +72,13 @@ class Job:
     def read(self, output: Output) -> Path:
         """Folder of another step's result."""
         return self.outputs[output.step]
+
+    def linkable(self, path: Path) -> Path:
+        """Another way to what stands at `path`, the same for results and for what this step makes.
+
+        Hard links are made within one mount only, and each result is one of its own here.
+        """
+        return STORE / path.relative_to(self.store) if self.store is not None else path
 
     def source(self, source: Source) -> Path:
         """Where a file of the description stands for this job."""

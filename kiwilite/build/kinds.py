@@ -29,7 +29,7 @@ class Kind:
     names a file of earlier results that spares work: what is found there never changes a
     result. `tools_from` is where the tools come from where a build takes them from a tree:
     the host still has what asks repositories, with the host's proxy and certificates, and
-    what makes that tree.
+    what makes that tree. `links` says that a result may share files with what the step reads.
     """
 
     module: str
@@ -40,6 +40,7 @@ class Kind:
     libraries: tuple[str, ...] = ()
     reuses: str | None = None
     tools_from: ToolsFrom = "tree"
+    links: bool = False
 
 
 KEYRINGS = "usr/share/keyrings/*-archive-keyring.*"
@@ -85,9 +86,13 @@ KINDS: Mapping[type[s.Step], Kind] = {
         ("cp", "tar", "zstd", "dpkg-deb"),
         ("build/image_files/kconfig",),
     ),
-    s.MorePackages: Kind(_stage("more_packages"), "namespace", ("cp", "dpkg-deb")),
+    s.MorePackages: Kind(_stage("more_packages"), "namespace", ("cp", "dpkg-deb"), links=True),
     s.Customise: Kind(
-        _stage("customise"), "namespace", ("cp", "tar", "zstd"), ("build/image_files",)
+        _stage("customise"),
+        "namespace",
+        ("cp", "tar", "zstd"),
+        ("build/image_files",),
+        links=True,
     ),
     s.BootFiles: Kind(
         _stage("boot_files"),

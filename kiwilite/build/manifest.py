@@ -9,17 +9,20 @@ owners compares: results of the namespace are read there, where all of their fil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import itertools
 import json
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from kiwilite.build.normalise import FOREIGN_XATTRS
 from kiwilite.errors import KiwiliteError
-from kiwilite.ondisk.sparse import any_set, data_blocks
+from kiwilite.ondisk.squashfs.survey import ZEROS, ChangedFile, Digests, Extent, digests_of
 
 FILE = "manifest"
 OUT = "out"
@@ -27,7 +30,9 @@ OUT = "out"
 Depth = Literal["files", "whole"]
 """`files`: what stands directly in the result, which anybody may read; `whole`: trees as well."""
 
-_BLOCK = 1 << 18
+BLOCK: Final = 1 << 17
+"""Bytes that have a digest of their own: as many as images have in a block, so that what is
+noted here need not be read once more to make one."""
 _PAGE = 4096
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
 
@@ -46,8 +51,9 @@ class Row(NamedTuple):
     size: int
     """Bytes; 0 of folders."""
     content: str
-    """A file's digest (see `content_digest`), a link's target, or of a further hard link
-    "= " and the path of the first."""
+    """A link's target, or of a further hard link "= " and the path of the first. Of a file in
+    a tree the digests of its blocks (see `digests_text`); of one that stands directly in the
+    result, an image as large as a disk, say, the SHA-256 of these as text."""
     attributes: str
     """SHA-256 over names and values of extended attributes; empty where there are none."""
 
@@ -56,35 +62,90 @@ class BadManifest(KiwiliteError):
     """A manifest that cannot be read or is not as it was written."""
 
 
-def content_digest(fd: int, size: int) -> str:
-    """SHA-256 over (offset, content) of all blocks of 256 KiB that have anything but zeros.
+def digests_text(digests: Digests) -> str:
+    """The digests of a file's blocks in hex, a run of N zero blocks as "0*N"."""
+    if len(digests) == 1 and digests[0] != ZEROS:  # as most files have it
+        return digests[0].hex()
+    words = []
+    for zeros, group in itertools.groupby(digests, lambda digest: digest == ZEROS):
+        run = [digest.hex() for digest in group]
+        words += [f"0*{len(run)}"] if zeros else run
+    return " ".join(words)
 
-    Where a file has holes does not matter, and they cost nothing.
+
+def text_digests(text: str) -> Digests:
+    """What `digests_text` wrote; ValueError for anything else."""
+    digests: list[bytes] = []
+    for word in text.split():
+        zeros = word.startswith("0*")
+        digests += [ZEROS] * int(word[2:]) if zeros else [bytes.fromhex(word)]
+    return tuple(digests)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Files of another result that may be files of this one too, with what is noted of them."""
+
+    out: str
+    noted: tuple[Row, ...]
+    """All rows as they stand in the manifest; none where that is not as it was written."""
+    files: Mapping[str, Row]
+    """Those of files of trees, by path. `content` is that of the file, whichever name it has."""
+
+    @classmethod
+    def of(cls, entry: Path) -> Shared:
+        """What the manifest of an entry says."""
+        noted: tuple[Row, ...] = ()
+        with contextlib.suppress(BadManifest):
+            noted = read(entry)
+        files: dict[str, Row] = {}
+        for row in noted:
+            if row.kind == "file" and "/" in row.path:
+                if not row.content.startswith("= "):
+                    files[row.path] = row
+                elif first := files.get(row.content.removeprefix("= ")):
+                    files[row.path] = row._replace(content=first.content)
+        return cls(str(entry / OUT), noted, files)
+
+    def row(self, name: str, status: os.stat_result) -> Row | None:
+        """The row of a file of this result, if it is the other's of the same name."""
+        row = self.files.get(name)
+        if row is None or (row.size, row.time) != (status.st_size, status.st_mtime_ns):
+            return None
+        try:
+            theirs = os.lstat(f"{self.out}/{name}")
+        except OSError:
+            return None
+        return row if os.path.samestat(theirs, status) else None
+
+
+@dataclass(slots=True)
+class _Taking:
+    """What is known while rows are taken."""
+
+    shared: Sequence[Shared] = ()
+    first: dict[tuple[int, int], str] = field(default_factory=dict)
+    """The first name of each file that may have several."""
+
+
+def take(out: Path, depth: Depth = "whole", shared: Sequence[Shared] = ()) -> tuple[Row, ...]:
+    """The rows of a result as it is now, folder by folder; OSError where it cannot be read.
+
+    Files that `shared` has too are not read again.
     """
-    total = hashlib.sha256()
-    # Most files are small, and for them the way over extents costs more than the digest.
-    blocks = [(0, os.read(fd, size))] if size <= _BLOCK else data_blocks(fd, 0, size, _BLOCK)
-    for offset, data in blocks:
-        if any_set(data):
-            total.update(offset.to_bytes(8, "little") + data)
-    return total.hexdigest()
-
-
-def take(out: Path, depth: Depth = "whole") -> tuple[Row, ...]:
-    """The rows of a result as it is now, folder by folder; OSError where it cannot be read."""
-    first: dict[tuple[int, int], str] = {}
+    taking = _Taking(shared)
     if depth == "files":
-        return tuple(row for row in _rows(_entries(out), "", first) if row.kind == "file")
-    return tuple(_walk(out, first))
+        return tuple(row for row in _rows(_entries(out), "", taking) if row.kind == "file")
+    return tuple(_walk(out, taking))
 
 
-def _walk(out: Path, first: dict[tuple[int, int], str]) -> Iterator[Row]:
-    yield _row(str(out), ".", out.lstat(), first)
+def _walk(out: Path, taking: _Taking) -> Iterator[Row]:
+    yield _row(str(out), ".", out.lstat(), taking)
     pending = [""]
     while pending:
         prefix = pending.pop()
         found = _entries(out / prefix)
-        yield from _rows(found, prefix, first)
+        yield from _rows(found, prefix, taking)
         folders = [f"{prefix}{e.name}/" for e in found if e.is_dir(follow_symlinks=False)]
         pending += reversed(folders)
 
@@ -94,23 +155,23 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         return sorted(found, key=lambda entry: entry.name)
 
 
-def _rows(
-    entries: Sequence[os.DirEntry[str]], prefix: str, first: dict[tuple[int, int], str]
-) -> Iterator[Row]:
+def _rows(entries: Sequence[os.DirEntry[str]], prefix: str, taking: _Taking) -> Iterator[Row]:
     for entry in entries:
         status = entry.stat(follow_symlinks=False)
-        yield _row(entry.path, f"{prefix}{entry.name}", status, first)
+        yield _row(entry.path, f"{prefix}{entry.name}", status, taking)
 
 
-def _row(path: str, name: str, status: os.stat_result, first: dict[tuple[int, int], str]) -> Row:
+def _row(path: str, name: str, status: os.stat_result, taking: _Taking) -> Row:
     form = stat.S_IFMT(status.st_mode)
     content, size = "", 0
     if form == stat.S_IFREG:
-        size = status.st_size
-        before = None
+        size, before = status.st_size, name
         if status.st_nlink > 1:
-            before = first.setdefault((status.st_dev, status.st_ino), name)
-        content = f"= {before}" if before not in (None, name) else _digest(path, size)
+            before = taking.first.setdefault((status.st_dev, status.st_ino), name)
+            for shared in taking.shared if before == name else ():
+                if (row := shared.row(name, status)) is not None:
+                    return row
+        content = _content(path, name, size) if before == name else f"= {before}"
     elif form == stat.S_IFLNK:
         content = os.readlink(path)  # noqa: PTH115 (a Path would write it in another way)
     return Row(
@@ -126,12 +187,14 @@ def _row(path: str, name: str, status: os.stat_result, first: dict[tuple[int, in
     )
 
 
-def _digest(path: str, size: int) -> str:
+def _content(path: str, name: str, size: int) -> str:
     fd = os.open(path, os.O_RDONLY)
     try:
-        return content_digest(fd, size)
+        extent = Extent(os.fsencode(name), 0, size)
+        text = digests_text(digests_of(fd, extent, BLOCK))
     finally:
         os.close(fd)
+    return text if "/" in name else hashlib.sha256(text.encode()).hexdigest()
 
 
 def _attributes(path: str) -> str:
@@ -146,9 +209,12 @@ def _attributes(path: str) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
-def write(entry: Path) -> None:
-    """Write the manifest of a result that was just made; to be called by who made it."""
-    body = json.dumps(take(entry / OUT)).encode()
+def write(entry: Path, shared: Sequence[Shared] = ()) -> None:
+    """Write the manifest of a result that was just made; to be called by who made it.
+
+    What it has in common with others is noted as there: examine these before it counts.
+    """
+    body = json.dumps(take(entry / OUT, shared=shared)).encode()
     digest = hashlib.sha256(body).hexdigest().encode()
     (entry / FILE).write_bytes(digest + b"\n" + body)
 
@@ -183,6 +249,8 @@ def damage(entry: Path, depth: Depth) -> tuple[str, ...]:
         return differences(noted, found)
     except BadManifest as error:
         return (f"{FILE}: {error.message}",)
+    except ChangedFile as error:
+        return (f"{OUT}/{error.where}: {error.message}",)
     except OSError as error:
         return (f"{_below(entry, error.filename)}: cannot be read: {error.strerror}",)
 

@@ -64,13 +64,13 @@ def normalise(tree: Path, *, epoch: int) -> None:
                 _remove(path)
     for name in EMPTIED:
         path = tree / name
-        if path.is_file() and not path.is_symlink():
+        if path.is_file() and not path.is_symlink() and path.stat().st_size:
             os.truncate(path, 0)
     machine_id = tree / "etc/machine-id"
     if machine_id.parent.is_dir() and not os.path.lexists(machine_id):
         machine_id.touch()
         machine_id.chmod(0o444)
-    _drop_bytecode(tree)
+    drop_bytecode(tree)
     _sort_extended_states(tree / "var/lib/apt/extended_states")
     _pin_password_age(tree / "etc/shadow", epoch // 86400)
 
@@ -82,7 +82,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _drop_bytecode(tree: Path) -> None:
+def drop_bytecode(tree: Path) -> None:
+    """Remove what Python keeps of modules it has read: it has times in it, and is made again."""
     for base, folders, _ in os.walk(tree / "usr"):
         for name in [f for f in folders if f in BYTECODE]:
             shutil.rmtree(Path(base) / name)
@@ -90,10 +91,11 @@ def _drop_bytecode(tree: Path) -> None:
 
 
 def _rewrite(path: Path, change: Callable[[str], str]) -> None:
-    """Replace a file's text in place: owner, mode and links stay."""
+    """Replace a file's text in place, where it changes: owner, mode and links stay."""
     if path.is_file() and not path.is_symlink():
         text = path.read_text()
-        path.write_text(change(text))
+        if (changed := change(text)) != text:
+            path.write_text(changed)
 
 
 def _sort_extended_states(path: Path) -> None:

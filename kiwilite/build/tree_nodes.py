@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Collection
 from pathlib import Path
 
+from kiwilite.build.normalise import FOREIGN_XATTRS
+from kiwilite.build.squashfs_content import labelled
 from kiwilite.ondisk.squashfs.tree import (
     Body,
     Device,
@@ -26,7 +28,8 @@ def tree_nodes(folder: Path, *, emptied: Collection[bytes], epoch: int) -> Tree:
     """All below `folder`, folder by folder; those in `emptied` (relative paths) without content.
 
     No time stamp is later than `epoch`. Attributes that squashfs has no room for are left
-    out: POSIX ACLs, which `build.acl` writes down elsewhere. Raises OSError.
+    out: POSIX ACLs, which `build.acl` writes down elsewhere. Raises OSError, and StageFailed
+    where a file carries attributes of the host.
     """
     base = os.fsencode(folder)
     found: list[tuple[bytes, os.stat_result]] = [(b"", folder.stat())]
@@ -87,7 +90,10 @@ def _body(base: bytes, path: bytes, status: os.stat_result) -> Body:
 
 
 def _attributes(path: bytes) -> Xattrs:
-    names = sorted(os.fsencode(name) for name in os.listxattr(path, follow_symlinks=False))
+    found = os.listxattr(path, follow_symlinks=False)
+    if any(name in FOREIGN_XATTRS for name in found):
+        raise labelled(Path(os.fsdecode(path)))
+    names = sorted(os.fsencode(name) for name in found)
     return tuple(
         (name, os.getxattr(path, name, follow_symlinks=False))
         for name in names

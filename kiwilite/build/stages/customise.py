@@ -6,6 +6,7 @@ uninstall → delete → images.sh → pre_disk_sync.sh → normalise
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from kiwilite.build import acl
 from kiwilite.build.accounts import set_up_accounts
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
+from kiwilite.build.layers import derive_tree
 from kiwilite.build.normalise import normalise
 from kiwilite.build.scripts import Scripting, run_script
-from kiwilite.build.tree import copy_tree, inside, overlay, place_file, unpack_archive
+from kiwilite.build.tree import inside, overlay, place_file, unpack_archive
 from kiwilite.errors import StageFailed
 from kiwilite.plan.tree_steps import Customise
 
@@ -24,8 +26,11 @@ IMAGE_FILES = Path(__file__).parent.parent / "image_files"
 
 def run(step: Customise, job: Job) -> None:
     """Fill `tree/`; `packages` has the package list, `os-release` the system's identity."""
-    tree = job.out / "tree"
-    copy_tree(job, job.read(step.tree) / "tree", tree)
+    derive_tree(job, step.tree, functools.partial(_customise, job, step))
+
+
+def _customise(job: Job, step: Customise, tree: Path) -> None:
+    """Do all of it to `tree`."""
     for archive in step.archives:
         unpack_archive(job, tree, archive)
     for source in step.overlay_trees:

@@ -8,6 +8,7 @@ from kiwilite.build import apt
 from kiwilite.build.initrd_package import INITRD_CONTROL, INITRD_PACKAGE
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
+from kiwilite.build.normalise import drop_bytecode
 from kiwilite.build.package_files import check_installed, repository
 from kiwilite.build.scripts import Scripting, run_script
 from kiwilite.build.tree import copy_tree, place_file, unpack_archive
@@ -44,6 +45,8 @@ def run(step: Packages, job: Job) -> None:
         apt.install(job, tree, step.packages, folder, recommends=recommends, epoch=step.epoch)
     if step.scope == "all":
         check_installed(tree, step.package_files)
+    # Much, and each customisation would have to remove it again.
+    drop_bytecode(tree)
 
 
 def _post_bootstrap(job: Job, tree: Path, script: Source, scripting: Scripting) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kiwilite.build.job import Job
-from kiwilite.build.squashfs_content import BLOCK, content_folder
+from kiwilite.build.squashfs_content import BLOCK, content_folder, refuse_labels
 from kiwilite.plan.image_steps import ToolSquashfs
 
 MEMORY = "256M"
@@ -13,8 +13,9 @@ MEMORY = "256M"
 
 
 def run(step: ToolSquashfs, job: Job) -> None:
-    """Fill `image`: a squashfs padded to 4096 bytes."""
+    """Fill `image`: a squashfs padded to 4096 bytes. StageFailed where a file has host labels."""
     folder = content_folder(job, step.tree, step.folder)
+    refuse_labels(folder)
     command: list[str | Path] = ["mksquashfs", folder, job.out / "image", "-noappend"]
     command += ["-quiet", "-no-progress", "-b", str(BLOCK), "-mem", MEMORY]
     command += ["-comp", step.compression]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+import itertools
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -13,17 +15,18 @@ from kiwilite.ondisk.squashfs.codec import Codec
 from kiwilite.ondisk.squashfs.inodes import UNCOMPRESSED
 from kiwilite.ondisk.squashfs.known_blocks import IndexRow, KnownBlocks
 from kiwilite.ondisk.squashfs.packing import Block
-from kiwilite.ondisk.squashfs.survey import InOrder, read_extent
+from kiwilite.ondisk.squashfs.survey import ChangedFile, Extent, InOrder, read_extent
 
 _AT_ONCE: Final = 4
 """Blocks that make one piece of work: few, for memory, and enough that pieces take alike long."""
 
 
-class _Made(NamedTuple):
+class _Stored(NamedTuple):
+    """A block as it stands in an image; `word` as in an inode, `digest` of `data`."""
+
     data: bytes
     word: int
     digest: bytes
-    reused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +47,48 @@ def store(
 ) -> StoredBlocks:
     """Append the blocks to `target`; raises ChangedFile, OSError."""
     rows, reused, offset = [], 0, target.tell()
-    batches = [blocks[n : n + _AT_ONCE] for n in range(0, len(blocks), _AT_ONCE)]
-    function = functools.partial(_make_all, folder, codec, known)
-    for batch, results in zip(batches, in_order(function, batches), strict=True):
-        for block, made in zip(batch, results, strict=True):
-            target.write(made.data)
-            rows.append(IndexRow(block.key, offset, made.word, made.digest))
-            offset += len(made.data)
-            reused += made.reused
+    new = [block for block in blocks if not known.may_have(block.key)]
+    batches = [new[n : n + _AT_ONCE] for n in range(0, len(new), _AT_ONCE)]
+    function = functools.partial(_compress_all, folder, codec)
+    compressed = itertools.chain.from_iterable(in_order(function, batches))
+    for block in blocks:
+        stored: _Stored | None
+        if known.may_have(block.key):
+            # What is to be copied goes through no pipe.
+            stored = _taken(known, block.key)
+            reused += stored is not None
+            stored = stored or _compressed(folder, codec, block)
+        else:
+            stored = next(compressed)
+        target.write(stored.data)
+        rows.append(IndexRow(block.key, offset, stored.word, stored.digest))
+        offset += len(stored.data)
     return StoredBlocks(tuple(rows), reused)
 
 
-def _make_all(
-    folder: Path, codec: Codec, known: KnownBlocks, blocks: Sequence[Block]
-) -> list[_Made]:
-    return list(_made(folder, codec, known, blocks))
+def _taken(known: KnownBlocks, key: bytes) -> _Stored | None:
+    found = known.find(key)
+    return None if found is None else _Stored(*found)
 
 
-def _made(
-    folder: Path, codec: Codec, known: KnownBlocks, blocks: Sequence[Block]
-) -> Iterator[_Made]:
-    for block in blocks:
-        found = known.find(block.key)
-        if found is not None:
-            data, word = found
-            yield _Made(data, word, hashlib.sha256(data).digest(), True)
-            continue
-        content = b"".join(read_extent(folder, extent) for extent in block.extents)
-        compressed = codec.compress(content)
-        data = content if compressed is None else compressed
-        word = len(data) | (UNCOMPRESSED if compressed is None else 0)
-        yield _Made(data, word, hashlib.sha256(data).digest(), False)
+def _compress_all(folder: Path, codec: Codec, blocks: Sequence[Block]) -> list[_Stored]:
+    return [_compressed(folder, codec, block) for block in blocks]
+
+
+def _compressed(folder: Path, codec: Codec, block: Block) -> _Stored:
+    """Read and compress a block. Raises ChangedFile where it is not what it was taken for.
+
+    Else the index would tell later images that other content is this block's.
+    """
+    content = b"".join(_read(folder, extent, digest) for extent, digest in block.extents)
+    compressed = codec.compress(content)
+    data = content if compressed is None else compressed
+    word = len(data) | (UNCOMPRESSED if compressed is None else 0)
+    return _Stored(data, word, hashlib.sha256(data).digest())
+
+
+def _read(folder: Path, extent: Extent, digest: bytes) -> bytes:
+    data = read_extent(folder, extent)
+    if hashlib.sha256(data).digest() != digest:
+        raise ChangedFile("the file changed since it was examined", where=os.fsdecode(extent.path))
+    return data

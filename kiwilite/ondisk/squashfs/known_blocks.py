@@ -92,8 +92,12 @@ class KnownBlocks:
                 known._rows.setdefault(row.key, (found.image, row))
         return known
 
-    def find(self, key: bytes) -> tuple[bytes, int] | None:
-        """The stored form of a block and its word, if it is there and sound."""
+    def may_have(self, key: bytes) -> bool:
+        """Whether `find` is worth it."""
+        return key in self._rows
+
+    def find(self, key: bytes) -> tuple[bytes, int, bytes] | None:
+        """The stored form of a block, its word and digest, if it is there and sound."""
         if key not in self._rows:
             return None
         path, row = self._rows[key]
@@ -104,7 +108,8 @@ class KnownBlocks:
             data = os.pread(fd, row.word & ~UNCOMPRESSED, row.offset)
         except OSError:
             return None
-        return (data, row.word) if hashlib.sha256(data).digest() == row.digest else None
+        sound = hashlib.sha256(data).digest() == row.digest
+        return (data, row.word, row.digest) if sound else None
 
     def _opened(self, path: Path) -> int | None:
         if path not in self._open:

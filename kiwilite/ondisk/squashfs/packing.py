@@ -18,13 +18,13 @@ from kiwilite.ondisk.squashfs.tree import RegularFile
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block to store: the bytes of `extents`, one behind the other.
+    """A block to store: the bytes of `extents`, one behind the other, each with its SHA-256.
 
     `key` is the SHA-256 of its content, or of the digests of what was put together.
     """
 
     key: bytes
-    extents: tuple[Extent, ...]
+    extents: tuple[tuple[Extent, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ def _own_blocks(
             continue
         offset = number * block_size
         length = min(block_size, file.size - offset)
-        blocks.append(Block(digest, (Extent(file.path, offset, length),)))
+        blocks.append(Block(digest, ((Extent(file.path, offset, length), digest),)))
         yield len(blocks) - 1
 
 
 def _fragment(members: Sequence[tuple[RegularFile, bytes]]) -> Block:
     rows = b"".join(digest + file.size.to_bytes(4, "little") for file, digest in members)
-    extents = tuple(Extent(file.path, 0, file.size) for file, _ in members)
+    extents = tuple((Extent(file.path, 0, file.size), digest) for file, digest in members)
     return Block(hashlib.sha256(b"fragment\0" + rows).digest(), extents)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
@@ -36,8 +36,12 @@ class InOrder(Protocol):
     ) -> Iterator[Result]: ...
 
 
+Noted = Mapping[bytes, Digests]
+"""What is known of files without a look at them, by path."""
+
+
 class ChangedFile(KiwiliteError):
-    """A file became shorter while it was read."""
+    """A file is not what it was when its size and content were noted."""
 
 
 class Extent(NamedTuple):
@@ -58,11 +62,15 @@ def read_extent(folder: Path, extent: Extent) -> bytes:
 
 
 def survey(
-    folder: Path, files: Sequence[RegularFile], block_size: int, in_order: InOrder
+    folder: Path, files: Sequence[RegularFile], block_size: int, noted: Noted, in_order: InOrder
 ) -> list[Digests]:
-    """The digests of each file's blocks; raises ChangedFile, OSError."""
-    batches = list(_batches(files, block_size))
-    digests: dict[bytes, Digests] = {f.path: () for f in files}
+    """The digests of each file's blocks; raises ChangedFile, OSError.
+
+    Files that are `noted` are not read: it shows when their blocks are (`blocks`).
+    """
+    unknown = [f for f in files if f.path not in noted]
+    batches = list(_batches(unknown, block_size))
+    digests: dict[bytes, Digests] = {**noted, **{f.path: () for f in unknown}}
     function = functools.partial(_digests_of_all, folder, block_size)
     for batch, results in zip(batches, in_order(function, batches), strict=True):
         for extent, result in zip(batch, results, strict=True):
@@ -92,18 +100,29 @@ def _digests_of_all(folder: Path, block_size: int, batch: Sequence[Extent]) -> l
 
 
 def _digests_of(folder: Path, block_size: int, extent: Extent) -> Digests:
-    if extent.offset == 0 and extent.length < block_size:
-        return (hashlib.sha256(read_extent(folder, extent)).digest(),)
-    end = extent.offset + extent.length
-    digests = [ZEROS] * -(-extent.length // block_size)
     fd = _opened(folder, extent.path)
     try:
-        for at, data in data_blocks(fd, extent.offset, end, block_size):
-            _exactly(data, min(block_size, end - at), extent.path)
-            if any_set(data):
-                digests[(at - extent.offset) // block_size] = hashlib.sha256(data).digest()
+        return digests_of(fd, extent, block_size)
     finally:
         os.close(fd)
+
+
+def digests_of(fd: int, extent: Extent, block_size: int) -> Digests:
+    """The digests of an open file's blocks from one on, or of a file shorter than a block.
+
+    Holes are not read. Raises ChangedFile, OSError.
+    """
+    if extent.length == 0:
+        return ()
+    if extent.offset == 0 and extent.length < block_size:
+        data = _exactly(os.pread(fd, extent.length, 0), extent.length, extent.path)
+        return (hashlib.sha256(data).digest(),)
+    end = extent.offset + extent.length
+    digests = [ZEROS] * -(-extent.length // block_size)
+    for at, data in data_blocks(fd, extent.offset, end, block_size):
+        _exactly(data, min(block_size, end - at), extent.path)
+        if any_set(data):
+            digests[(at - extent.offset) // block_size] = hashlib.sha256(data).digest()
     return tuple(digests)
 
 

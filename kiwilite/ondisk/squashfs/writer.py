@@ -18,7 +18,7 @@ from kiwilite.ondisk.squashfs.known_blocks import KnownBlocks, pack_index
 from kiwilite.ondisk.squashfs.metadata import MetadataWriter, Place, plain_block, table_with_index
 from kiwilite.ondisk.squashfs.packing import Packing, Placement, pack
 from kiwilite.ondisk.squashfs.superblock import NO_TABLE, SIZE, Flags, SquashfsSuperblock
-from kiwilite.ondisk.squashfs.survey import InOrder, survey
+from kiwilite.ondisk.squashfs.survey import InOrder, Noted, survey
 from kiwilite.ondisk.squashfs.tree import (
     Device,
     Endpoint,
@@ -32,6 +32,7 @@ from kiwilite.ondisk.squashfs.tree import (
 from kiwilite.ondisk.squashfs.xattrs import numbered, pack_xattrs
 
 PADDING: Final = 4096
+NOTHING: Final[Noted] = {}
 _MOST_IDS: Final = 1 << 16
 _KINDS: Final = {
     "block": i.BLOCK_DEVICE,
@@ -72,18 +73,21 @@ def write(
     settings: Settings,
     known: KnownBlocks,
     in_order: InOrder = map,
+    *,
+    noted: Noted = NOTHING,
 ) -> Written:
     """Write `tree`, whose files stand below `folder`, into `target` from its start on.
 
     Padded to 4096 bytes. The result depends on tree, contents and settings, never on `known`
-    or `in_order`. Raises UnfitTree, ChangedFile and OSError.
+    or `in_order`. What is `noted` of contents has to be true: a block that `known` has is not
+    looked at, any other is compared. Raises UnfitTree, ChangedFile and OSError.
     """
     _check(tree)
     numbers = {n: node.body for n, node in enumerate(tree.nodes)}
     files = {n: body for n, body in numbers.items() if isinstance(body, RegularFile)}
     order = sorted(files, key=lambda n: files[n].path)
     contents = [files[n] for n in order]
-    digests = survey(folder, contents, settings.block_size, in_order)
+    digests = survey(folder, contents, settings.block_size, noted, in_order)
     packing = pack(contents, digests, settings.block_size)
     options = settings.codec.options()
     target.write(bytes(SIZE) + (plain_block(options) if options else b""))

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kiwilite.build import manifest
-from kiwilite.build.manifest import BadManifest, Row, damage, differences, intact, surface
+from kiwilite.build.manifest import (
+    BadManifest,
+    Row,
+    Shared,
+    damage,
+    differences,
+    digests_text,
+    intact,
+    surface,
+    text_digests,
+)
+from kiwilite.ondisk.squashfs.survey import ZEROS
 
 BLOCK = 1 << 18
 
@@ -195,3 +210,80 @@ def row(path: str, kind: str = "file") -> Row:
 
 def test_a_file_in_the_place_of_a_folder_is_only_that() -> None:
     assert differences([row("a", "folder")], [row("a")]) == ("out/a: was a folder",)
+
+
+@pytest.fixture
+def linked(entry: Path, tmp_path: Path) -> Path:
+    """Another entry, whose tree has the files of the first one and one of its own."""
+    out = tmp_path / "linked/out"
+    (out / "tree/etc").mkdir(parents=True)
+    for name in ("tree/etc/passwd", "tree/etc/alias"):
+        (out / name).hardlink_to(entry / "out" / name)
+    (out / "tree/own").write_text("own")
+    return out.parent
+
+
+def contents(entry: Path) -> dict[str, str]:
+    return {row.path: row.content for row in manifest.read(entry) if row.kind == "file"}
+
+
+def test_what_is_shared_with_a_sound_entry_need_not_be_read(entry: Path, linked: Path) -> None:
+    manifest.write(linked)
+    read = manifest.read(linked)
+    flip = functools.partial(Path.write_text, data="root:x:1:1")
+    keep_time(entry / "out/tree/etc/passwd", flip)
+    manifest.write(linked, [Shared.of(entry)])
+    assert manifest.read(linked) == read
+    for one in (entry, linked):
+        assert damage(one, "whole") == ("out/tree/etc/alias: has another content",)
+
+
+@pytest.mark.parametrize("gone", ["out/tree/etc/alias", "out/tree/etc/passwd"])
+def test_a_shared_file_may_have_lost_a_name(entry: Path, linked: Path, gone: str) -> None:
+    (linked / gone).unlink()
+    manifest.write(linked, [Shared.of(entry)])
+    before = contents(linked)
+    manifest.write(linked)
+    assert contents(linked) == before
+
+
+def test_another_file_of_the_same_name_is_read(entry: Path, linked: Path) -> None:
+    path = linked / "out/tree/etc/passwd"
+    path.unlink()
+    path.write_text("root:x:9:9")
+    os.utime(path, ns=(0, (entry / "out/tree/etc/passwd").stat().st_mtime_ns))
+    (linked / "out/more").hardlink_to(path)
+    manifest.write(linked, [Shared.of(entry)])
+    assert damage(linked, "whole") == ()
+
+
+def test_a_shared_file_that_was_written_since_is_read(entry: Path, linked: Path) -> None:
+    (linked / "out/tree/etc/passwd").write_text("root:x:1:1")
+    manifest.write(linked, [Shared.of(entry)])
+    assert damage(linked, "whole") == ()
+
+
+@pytest.mark.parametrize("edit", [b"", b"0" * 64 + b"\n[]"])
+def test_a_manifest_that_is_not_as_it_was_written_says_nothing_of_shared_files(
+    entry: Path, linked: Path, edit: bytes
+) -> None:
+    (entry / manifest.FILE).write_bytes(edit)
+    manifest.write(linked, [Shared.of(entry)])
+    assert damage(linked, "whole") == ()
+
+
+@given(st.lists(st.one_of(st.just(ZEROS), st.binary(min_size=32, max_size=32))))
+def test_digests_of_blocks_come_back(digests: list[bytes]) -> None:
+    assert text_digests(digests_text(tuple(digests))) == tuple(digests)
+
+
+def test_a_file_in_a_tree_has_a_digest_for_each_block(entry: Path) -> None:
+    with (entry / "out/tree/large").open("wb") as stream:
+        stream.truncate(9 * manifest.BLOCK)
+        stream.seek(3 * manifest.BLOCK)
+        stream.write(b"x" * (manifest.BLOCK + 1))
+    manifest.write(entry)
+    words = contents(entry)["tree/large"].split()
+    assert [words[0], words[-1], len(words)] == ["0*3", "0*4", 4]
+    assert words[1] == hashlib.sha256(b"x" * manifest.BLOCK).hexdigest()
+    assert len(contents(entry)["image"]) == 64

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from kiwilite.build import manifest
 from kiwilite.build.job import Job
 from kiwilite.build.stages import squashfs, tool_squashfs
 from kiwilite.build.store import Store
 from kiwilite.ondisk.squashfs.superblock import SquashfsSuperblock
+from kiwilite.ondisk.squashfs.survey import ChangedFile
 from kiwilite.plan.image_steps import Squashfs, ToolSquashfs
 from kiwilite.plan.references import Output
 
@@ -21,7 +23,7 @@ EPOCH = 1_700_000_000
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder, chance = tmp_path / "customise/tree", random.Random(5)
+    folder, chance = tmp_path / "customise/out/tree", random.Random(5)
     for n in range(60):
         path = folder / f"usr/{n % 4}/{n}"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,7 +45,7 @@ def made(
         out=base / "out",
         scratch=base / "scratch",
         log=base / "log",
-        outputs={"customise": tmp_path / "customise"},
+        outputs={"customise": tmp_path / "customise/out"},
         sources={},
         cache=tmp_path,
         mirrors={},
@@ -80,6 +82,48 @@ def test_only_what_changed_is_compressed_again_and_the_bytes_are_those_of_a_clea
     for name in ("image", "blocks"):
         assert (again / name).read_bytes() == (clean / name).read_bytes()
     assert (again / "image").read_bytes() != (first / "image").read_bytes()
+
+
+def demand_same(one: Path, other: Path) -> None:
+    for name in ("image", "blocks"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.mark.parametrize("folder", ["/", "/usr/1"])
+def test_what_the_manifest_says_of_contents_is_not_read_again(
+    tree: Path, tmp_path: Path, folder: str
+) -> None:
+    (tree / "usr/1/second").hardlink_to(tree / "usr/0/0")
+    with (tree / "usr/1/holes").open("wb") as stream:
+        stream.seek(3 << 20)
+        stream.write(b"end")
+    clean = made(tmp_path, "clean", step(folder=folder))
+    manifest.write(tmp_path / "customise")
+    demand_same(made(tmp_path, "noted", step(folder=folder)), clean)
+    # The way to tell whether it is read: what stands there now is something else.
+    for path in (tree / "usr/1").iterdir():
+        path.write_bytes(b"!" * path.stat().st_size)
+        os.utime(path, (EPOCH, EPOCH))
+    os.utime(tree / "usr/1", (EPOCH, EPOCH))
+    demand_same(made(tmp_path, "again", step(folder=folder), (clean,)), clean)
+    with pytest.raises(ChangedFile):
+        made(tmp_path, "alone", step(folder=folder))
+
+
+def test_a_damaged_manifest_says_nothing_of_contents(tree: Path, tmp_path: Path) -> None:
+    clean = made(tmp_path, "clean", step())
+    manifest.write(tmp_path / "customise")
+    path = tmp_path / "customise" / manifest.FILE
+    path.write_bytes(path.read_bytes()[:-1])
+    demand_same(made(tmp_path, "again", step()), clean)
+
+
+def test_what_has_another_size_than_the_manifest_says_is_read(tree: Path, tmp_path: Path) -> None:
+    manifest.write(tmp_path / "customise")
+    (tree / "usr/1/1").write_text("shorter")
+    noted = made(tmp_path, "noted", step())
+    (tmp_path / "customise" / manifest.FILE).unlink()
+    demand_same(noted, made(tmp_path, "clean", step()))
 
 
 def test_folders_that_belong_elsewhere_stay_and_are_empty(tree: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from kiwilite.ondisk.squashfs.codec import Codec, Zstd
 from kiwilite.ondisk.squashfs.inodes import DeviceBody, FileBody
 from kiwilite.ondisk.squashfs.known_blocks import IndexedImage, KnownBlocks
 from kiwilite.ondisk.squashfs.reader import SquashfsReader
+from kiwilite.ondisk.squashfs.survey import Noted
 from kiwilite.ondisk.squashfs.tree import (
     Device,
     Endpoint,
@@ -24,7 +25,7 @@ from kiwilite.ondisk.squashfs.tree import (
     SymbolicLink,
     Tree,
 )
-from kiwilite.ondisk.squashfs.writer import Settings, Written, write
+from kiwilite.ondisk.squashfs.writer import NOTHING, Settings, Written, write
 
 EPOCH = 1_700_000_000
 BLOCK = 4096
@@ -42,11 +43,13 @@ def image_of(
     codec: Codec = FAST,
     block: int = BLOCK,
     known: KnownBlocks | None = None,
+    noted: Noted = NOTHING,
 ) -> tuple[bytes, Written]:
     """An image of `folder`, and what is said of it."""
     stream = io.BytesIO()
     nodes = tree or tree_nodes(folder, emptied=(), epoch=EPOCH)
-    written = write(nodes, folder, stream, Settings(block, codec, EPOCH), known or KnownBlocks())
+    settings = Settings(block, codec, EPOCH)
+    written = write(nodes, folder, stream, settings, known or KnownBlocks(), noted=noted)
     return stream.getvalue(), written
 
 

@@ -66,4 +66,4 @@ def test_a_change_of_content_alone_changes_one_block() -> None:
     after = pack(files, digests, 4096)
     different = [a for a, b in zip(before.blocks, after.blocks, strict=True) if a.key != b.key]
     assert len(different) == 1
-    assert b"00250" in {extent.path for extent in different[0].extents}
+    assert b"00250" in {extent.path for extent, _ in different[0].extents}

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from squashfs_samples import BLOCK, image_of, keep
+from squashfs_samples import BLOCK, EPOCH, image_of, keep
 
+from kiwilite.build.tree_nodes import tree_nodes
 from kiwilite.ondisk.squashfs.codec import Codec, Uncompressed, Zstd
 from kiwilite.ondisk.squashfs.known_blocks import (
     IndexedImage,
@@ -18,6 +19,9 @@ from kiwilite.ondisk.squashfs.known_blocks import (
     pack_index,
     unpack_index,
 )
+from kiwilite.ondisk.squashfs.survey import ChangedFile, Digests, survey
+from kiwilite.ondisk.squashfs.tree import RegularFile
+from kiwilite.ondisk.squashfs.writer import Settings, write
 from kiwilite.parallel import in_parallel
 
 CODEC = Zstd(3)
@@ -207,6 +211,46 @@ def test_blocks_that_were_compressed_otherwise_are_not_taken(
     assert image == image_of(tree, codec=codec)[0]
 
 
+def noted_of(tree: Path) -> dict[bytes, Digests]:
+    """What a manifest says of all files."""
+    nodes = tree_nodes(tree, emptied=(), epoch=EPOCH).nodes
+    files = [node.body for node in nodes if isinstance(node.body, RegularFile)]
+    digests = survey(tree, files, BLOCK, {}, map)
+    return {file.path: found for file, found in zip(files, digests, strict=True)}
+
+
+def test_contents_that_are_noted_are_not_read_where_an_earlier_image_has_them(
+    tree: Path, earlier: IndexedImage, tmp_path: Path
+) -> None:
+    nodes, noted = tree_nodes(tree, emptied=(), epoch=EPOCH), noted_of(tree)
+    tree.rename(tmp_path / "elsewhere")
+    image, written = image_of(tree, tree=nodes, known=known(earlier), noted=noted)
+    assert image == earlier.image.read_bytes()
+    assert written.index == earlier.index.read_bytes()
+
+
+def test_contents_that_are_noted_give_the_image_that_a_look_at_them_gives(tree: Path) -> None:
+    with (tree / "holes").open("wb") as stream:
+        stream.seek(5 * BLOCK)
+        stream.write(b"end")
+    (tree / "empty").touch()
+    (tree / "zeros").write_bytes(bytes(100))
+    assert image_of(tree, noted=noted_of(tree)) == image_of(tree)
+    some = {path: found for path, found in noted_of(tree).items() if path[-1:] in b"258"}
+    assert image_of(tree, noted=some) == image_of(tree)
+
+
+@pytest.mark.parametrize("change", [edit_small, edit_large])
+def test_what_is_not_as_it_was_noted_gets_into_no_image(
+    tree: Path, earlier: IndexedImage, change: Callable[[Path], None]
+) -> None:
+    noted = noted_of(tree)
+    change(tree)
+    with pytest.raises(ChangedFile, match="changed since"):
+        image_of(tree, noted=noted)
+    assert image_of(tree, noted=noted, known=known(earlier))[0] == earlier.image.read_bytes()
+
+
 def test_an_index_comes_back() -> None:
     rows = [IndexRow(bytes([n]) * 32, n << 40, n, bytes([n + 1]) * 32) for n in range(9)]
     raw = pack_index(rows, "this")
@@ -215,12 +259,7 @@ def test_an_index_comes_back() -> None:
 
 
 def test_several_processors_give_the_same_bytes(tree: Path, tmp_path: Path) -> None:
-    from kiwilite.build.tree_nodes import tree_nodes
-    from kiwilite.ondisk.squashfs.writer import Settings, write
-
-    nodes = tree_nodes(tree, emptied=(), epoch=1_700_000_000)
+    nodes = tree_nodes(tree, emptied=(), epoch=EPOCH)
     with (tmp_path / "image").open("wb") as target:
-        write(
-            nodes, tree, target, Settings(BLOCK, CODEC, 1_700_000_000), KnownBlocks(), in_parallel
-        )
+        write(nodes, tree, target, Settings(BLOCK, CODEC, EPOCH), KnownBlocks(), in_parallel)
     assert (tmp_path / "image").read_bytes() == image_of(tree)[0]
