@@ -42,13 +42,16 @@ def _escaped(path: str) -> str:
 
 def tmpfiles_lines(tree: Path) -> Iterator[str]:
     """One `a` line for every file and folder of `tree` that has an ACL, in order of path."""
-    for base, folders, files in os.walk(tree):
-        folders.sort()
-        for name in sorted([*folders, *files]):
-            path = f"{base}/{name}"
-            if texts := _texts(path):
-                inside = _escaped(path.removeprefix(str(tree)))
+    pending = [str(tree)]
+    while pending:
+        with os.scandir(pending.pop()) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+        for entry in entries:
+            if not entry.is_symlink() and (texts := _texts(entry.path)):
+                inside = _escaped(entry.path.removeprefix(str(tree)))
                 yield f"a {inside} - - - - {','.join(texts)}"
+        folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        pending += reversed(folders)
 
 
 def _texts(path: str) -> list[str]:

@@ -9,6 +9,7 @@ status.
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import os
 import pickle
@@ -24,6 +25,8 @@ from kiwilite.build.no_sync import flush_nothing
 from kiwilite.errors import KiwiliteError, NoSpace
 
 NO_SPACE_STATUS = 3
+FEW_COLLECTIONS = 50_000
+"""New objects between two looks for garbage."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -32,6 +35,8 @@ def main(words: Sequence[str], fds: Sequence[int]) -> int:
     os.umask(0o022)
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     flush_nothing()
+    # A tree is many objects, and no circles: what looks for these all the time finds none.
+    gc.set_threshold(FEW_COLLECTIONS)
     path = Path(words[0])
     module, step, job = pickle.loads(path.read_bytes())
     try:

@@ -267,6 +267,8 @@ def _below(entry: Path, name: object) -> str:
 
 def differences(noted: Sequence[Row], found: Sequence[Row]) -> tuple[str, ...]:
     """What became of the rows that were noted, sorted by path."""
+    if noted == found:
+        return ()
     before = {row.path: row for row in noted}
     after = {row.path: row for row in found}
     said = []
