@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from kiwilite.build import manifest
 from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
 from kiwilite.build.failure import read
@@ -28,7 +29,13 @@ from kiwilite.build.starter import Call, Starter, serving
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.toolset import Toolset
 from kiwilite.build.uses import Uses
-from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting
+from kiwilite.build.vetting import (
+    Damage,
+    Damaged,
+    Vetting,
+    begin_vetting,
+    demand_sound_files,
+)
 from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.references import outputs_of, sources_of
@@ -38,6 +45,13 @@ class Watcher(Protocol):
     """Is told what happens, for progress on a terminal."""
 
     def started(self, node: Node) -> None: ...
+    def written(self, node: Node, out: Path) -> None:
+        """The step has ended, and its files are as they will be, for now in `out`.
+
+        They can be opened; a moment later they stand where the store has them. They count once
+        `finished` was called, and where it is not, the step may be carried out once more.
+        """
+
     def finished(self, node: Node, seconds: float) -> None: ...
     def waiting(self, node: Node) -> None: ...
     def shared(self, node: Node) -> None: ...
@@ -140,7 +154,10 @@ def execute(
         if tools is not None and not uses.trusts(tools, "whole"):
             depths[tools] = "whole"
         try:
-            _run(todo, depths, keyed, site, watcher)
+            if todo:
+                _run(todo, depths, keyed, site, watcher)
+            else:
+                demand_sound_files(depths)  # what the caller reads, which is never a tree
         except Damaged as error:
             _give_up(error.damage, keyed, site, watcher)
         else:
@@ -187,7 +204,7 @@ def _run(
     """Run the steps `todo` and examine meanwhile what they read. Raises Damaged."""
     begin()
     site.store.sweep()
-    site.uses.hold([site.store.packages] if todo else [])
+    site.uses.hold([site.store.packages])
     graph = {n: [o for o in outputs_of(node.step) if o in todo] for n, node in todo.items()}
     order = graphlib.TopologicalSorter(graph)
     order.prepare()
@@ -249,6 +266,9 @@ def _make(making: _Making, watcher: Watcher, vetting: Vetting) -> None:
         try:
             with store.making(key) as folder:
                 _carry_out_on_sound(making, folder, vetting)
+                watcher.written(node, folder / "out")
+                if kind_of(node).place == "host":
+                    manifest.write(folder)
                 seconds = time.monotonic() - begun
                 store.keep(folder, key, _about(node, seconds))
                 uses.hold([making.entry])
@@ -298,7 +318,7 @@ def _carry_out(making: _Making, folder: Path) -> None:
     job_file = folder / "job"
     job_file.touch(mode=0o600)  # a step may hold a passphrase
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
-    call = Call("kiwilite.build.inside", (str(job_file),), imports=(kind.module,))
+    call = Call("kiwilite.build.inside", (str(job_file), kind.place), imports=(kind.module,))
     may_start()
     with job.log.open("ab") as log:
         if kind.place == "namespace":

@@ -214,18 +214,21 @@ class _Publishing:
     def waiting(self, node: Node) -> None:
         self.watcher.waiting(node)
 
+    def written(self, node: Node, out: Path) -> None:
+        self.watcher.written(node, out)
+        for kind, path in self._files(node):
+            self.publication.put(kind, out / path.name)
+
     def shared(self, node: Node) -> None:
         self.watcher.shared(node)
-        self._publish(node)
+        for kind, path in self._files(node):
+            self.publication.put(kind, path)
+
+    def _files(self, node: Node) -> list[tuple[str, Path]]:
+        return [(kind, path) for kind, (name, path) in self.sources.items() if name == node.name]
 
     def finished(self, node: Node, seconds: float) -> None:
         self.watcher.finished(node, seconds)
-        self._publish(node)
-
-    def _publish(self, node: Node) -> None:
-        for kind, (name, _) in self.sources.items():
-            if name == node.name:
-                self.publication.put(kind)
 
     def damaged(self, node: Node, found: Sequence[str]) -> None:
         self.watcher.damaged(node, found)

@@ -1,9 +1,10 @@
-"""Runs one step in a process of its own, which the starter forks: `main([JOB], ())`.
+"""Runs one step in a process of its own, which the starter forks: `main([JOB, PLACE], ())`.
 
-JOB is a file with the pickled module name, step and job, written by the executor. Beside
-it go the manifest of the result, or `failure`, an expected one for the executor to raise
-again; on a full disk there may be no room for that, so this failure is told by the exit
-status.
+JOB is a file with the pickled module name, step and job, written by the executor, PLACE is
+where the step runs (`kinds.Place`). Beside the job goes `failure`, an expected one for the
+executor to raise again; on a full disk there may be no room for that, so this failure is told
+by the exit status. What a step made in the namespace can only be seen as it is in there, so its
+manifest is written here as well; that of a step on the host is the executor's to write.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ def main(words: Sequence[str], fds: Sequence[int]) -> int:
     os.umask(0o022)
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     flush_nothing()
-    path = Path(words[0])
+    path, place = Path(words[0]), words[1]
     module, step, job = pickle.loads(path.read_bytes())
     try:
         importlib.import_module(module).run(step, job)
-        manifest.write(path.parent)
+        if place == "namespace":
+            manifest.write(path.parent)
         return 0
     except KiwiliteError as error:
         failure: KiwiliteError = error

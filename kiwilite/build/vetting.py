@@ -58,6 +58,12 @@ def begin_vetting(reads: Mapping[Path, Depth], pool: cf.Executor, starter: Start
     return Vetting(answers)
 
 
+def demand_sound_files(entries: Iterable[Path]) -> None:
+    """Examine the files directly in these entries. Raises Damaged."""
+    with cf.ThreadPoolExecutor() as pool:
+        Vetting({entry: pool.submit(_files, entry) for entry in entries}).demand_all_sound()
+
+
 def _files(entry: Path) -> Damage:
     return {entry: damage(entry, "files")}
 

@@ -16,7 +16,7 @@ from kiwilite.build import publish as room
 from kiwilite.build.publish import RESULT, SUMS, Publication, is_up_to_date, remember
 from kiwilite.build.store import Store
 from kiwilite.errors import KiwiliteError
-from kiwilite.ondisk.sparse import copy_sparse
+from kiwilite.ondisk.sparse import copy_open
 from kiwilite.plan.nodes import Plan
 
 PLAN = Plan("tiny", "1.0.0", "x86_64", ("small",), (), (), "disk", None)
@@ -148,12 +148,12 @@ def test_a_full_disk_leaves_the_old_results_as_they_were(
     publisher.make("old")
     before = {p.name: p.read_bytes() for p in publisher.target.iterdir()}
 
-    def fill(source: Path, stream: BinaryIO, offset: int) -> Any:
-        if source.name == "efi":
+    def fill(source: BinaryIO, stream: BinaryIO, offset: int) -> Any:
+        if Path(source.name).name == "efi":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return copy_sparse(source, stream, offset)
+        return copy_open(source, stream, offset)
 
-    monkeypatch.setattr(room, "copy_sparse", fill)
+    monkeypatch.setattr(room, "copy_open", fill)
     with pytest.raises(OSError, match="No space left"):
         publisher.make("new")
     assert {p.name: p.read_bytes() for p in publisher.target.iterdir()} == before
@@ -168,7 +168,7 @@ def test_what_was_begun_for_a_build_that_failed_is_taken_away(publisher: Publish
             pytest.raises(KiwiliteError),
             Publication(paths, publisher.names(), publisher.target) as files,
         ):
-            files.put("raw")
+            files.put("raw", paths["raw"])
             raise KiwiliteError("a later step failed")
         found = publisher.target / "tiny-1.0.0.raw"
         assert (found.read_text() if found.exists() else None) == old
@@ -185,10 +185,10 @@ def test_a_result_that_was_made_once_more_is_what_gets_published(publisher: Publ
         (publisher.sources / kind).write_text(f"first {kind}, and longer")
     paths = {k: publisher.sources / k for k in KINDS}
     with Publication(paths, publisher.names(), publisher.target) as files:
-        files.put("raw")
+        files.put("raw", paths["raw"])
         paths["raw"].unlink()
         paths["raw"].write_text("second raw")
-        files.put("raw")
+        files.put("raw", paths["raw"])
         files.finish(PLAN)
     assert publisher.found()["tiny-1.0.0.raw"] == "second raw"
     subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=publisher.target, check=True)
