@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kiwilite.build import bootstrap_archive, locking, selecting, tools_tree
+from kiwilite.build import bootstrap_archive, selecting, tools_tree
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
 from kiwilite.build.kinds import ToolsFrom
@@ -24,7 +24,6 @@ from kiwilite.build.sandbox import Bind
 from kiwilite.build.selecting import choose
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
-from kiwilite.build.why import Reason, why
 from kiwilite.description.model import Appliance, Repository
 from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError, UsageError
@@ -32,6 +31,9 @@ from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Node, Plan
 from kiwilite.plan.selection import Packages, Unselected, moment_of
 from kiwilite.plan.trees import BOOTSTRAP, apt_sources
+
+if TYPE_CHECKING:
+    from kiwilite.build.why import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,11 @@ def planned(
         packages=chosen.selection,
         mirrors=site.mirrors,
     )
-    if chosen.locked is not None and (warning := locking.other_tools(plan, chosen.locked, site)):
-        tell(warning)
+    if chosen.locked is not None:
+        from kiwilite.build.locking import other_tools
+
+        if warning := other_tools(plan, chosen.locked, site):
+            tell(warning)
     keyed = with_keys((*chosen.steps, *plan.nodes), site)
     wanted = appliance.packages.bootstrap_package
     if wanted is not None and chosen.archive is None:
@@ -268,6 +273,8 @@ def changed_since(
 ) -> dict[str, tuple[Reason, ...]]:
     """Why each step of `to_run` has to run, in the plan's order: what changed since the last
     build of this description with these profiles."""
+    from kiwilite.build.why import Reason, why
+
     before = last_build(appliance, store)
     now = records_of(keyed, appliance, store)
     if before is None:
