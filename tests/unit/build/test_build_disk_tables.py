@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from kiwilite.build.geometry import write_geometry
 from kiwilite.build.job import Job
 from kiwilite.build.stages import disk
 from kiwilite.errors import StageFailed
-from kiwilite.ondisk import grub, mbr
+from kiwilite.ondisk import grub, mbr, seal
 from kiwilite.plan.disk import TYPE_BIOS_BOOT, TYPE_ESP, TYPE_LINUX
 from kiwilite.plan.image_steps import Disk, HybridRow
 from kiwilite.plan.partitions import MIB, Geometry, Partition, PartitionSize, layout
@@ -78,25 +79,31 @@ def placed(sector: int) -> Geometry:
 
 
 def job_in(folder: Path) -> Job:
-    for name in ("out", "scratch", "layout", "bios"):
+    for name in ("out", "scratch", "layout", "bios", "home"):
         (folder / name).mkdir()
-    outputs = {"layout": folder / "layout", "bios": folder / "bios"}
+    outputs = {name: folder / name for name in ("layout", "bios", "home")}
     return Job("", folder / "out", folder / "scratch", folder / "log", outputs, {}, folder, {})
 
 
 def built(
-    folder: Path, sector: int, hybrid: tuple[HybridRow, ...], core: bytes | None = None
+    folder: Path,
+    sector: int,
+    hybrid: tuple[HybridRow, ...],
+    core: bytes | None = None,
+    home: bytes | None = None,
 ) -> Path:
-    """A disk without contents, but for GRUB where there is a core image."""
+    """A disk without contents, but for GRUB and a home where these are given."""
     job = job_in(folder)
     write_geometry(placed(sector), folder / "layout")
     if core is not None:
         (folder / "bios/boot.img").write_bytes(boot_image())
         (folder / "bios/core.img").write_bytes(core)
+    if home is not None:
+        (folder / "home/image").write_bytes(home)
     step = Disk(
         layout=Output("layout"),
         partitions=PARTITIONS,
-        contents=(),
+        contents=(("home", (Output("home"),)),) if home is not None else (),
         disk_guid=UUID(int=0xD15C << 96),
         sector_size=sector,
         hybrid=hybrid,
@@ -167,6 +174,24 @@ def test_a_geometry_that_another_program_reads_differently_ends_the_build(
     shifted = layout(PARTITIONS[1:], {}, disk_size=8 * MIB, sector_size=sector, where="")
     with pytest.raises(StageFailed):
         disk.check_with_another_reader(raw, shifted, job)
+
+
+def test_the_seal_is_of_all_that_is_on_the_disk_and_of_no_zeros(tmp_path: Path) -> None:
+    block = seal.BLOCK
+    late = bytes(block - 1) + b"x"  # a glance at its beginning shows nothing
+    raw = built(
+        tmp_path, 512, (), home=b"a" * 5 * block + late + bytes(3 * block) + b"end"
+    ).read_bytes()
+
+    def blocks(start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        return ((at, raw[at : min(end, at + block)]) for at in range(start, end, block))
+
+    partitions = [(p.partition.name, p.start, p.size) for p in placed(512).placed]
+    found = seal.unpack(raw[seal.OFFSET :])
+    assert found == seal.seal([*seal.BOOT_RECORD, *partitions], blocks)
+    home = [part for part in found if part.name == "home"]
+    assert [part.length // block for part in home] == [1, 1, 1, 1, 1, 1, 3, 1, 38]
+    assert {part.digest for part in home if part.length > block} == {seal.NOTHING}
 
 
 def test_grub_is_in_the_mbr_and_in_p_legacy_and_the_table_stays(tmp_path: Path) -> None:
