@@ -6,7 +6,7 @@ import concurrent.futures as cf
 import graphlib
 import os
 import pickle
-import shutil
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,16 +16,16 @@ from typing import Protocol
 from kiwilite.build import manifest
 from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
-from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
-from kiwilite.build.inside import FULL, NO_SPACE_STATUS
+from kiwilite.build.inside import FULL
 from kiwilite.build.job import Job
 from kiwilite.build.keys import Ingredients, ingredients_of, kind_of, takes_tools
 from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.manifest import Depth
 from kiwilite.build.network import Network
 from kiwilite.build.sandbox import Bind, run_inside
-from kiwilite.build.starter import Call, Starter, serving
+from kiwilite.build.starter import Call, Standby, Starter
+from kiwilite.build.step_failure import no_space, step_failure
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.toolset import Toolset
 from kiwilite.build.uses import Uses
@@ -36,7 +36,7 @@ from kiwilite.build.vetting import (
     begin_vetting,
     demand_sound_files,
 )
-from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
+from kiwilite.errors import KiwiliteError
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.references import outputs_of, sources_of
 
@@ -89,6 +89,8 @@ class Site:
     tools_from: ToolsFrom = "host"
     tools: Toolset | None = None
     """The tree that tools come from, once its packages are known; None: the host."""
+    standby: Standby = field(default_factory=Standby)
+    """Where runs get their starter from."""
 
 
 def with_keys(nodes: Sequence[Node], site: Site) -> Keyed:
@@ -210,22 +212,22 @@ def _run(
     order.prepare()
     workers = max(2, os.cpu_count() or 2)
     with (
-        serving() as starter,
+        site.standby.serving() as starter,
         cf.ThreadPoolExecutor(workers) as pool,
         cf.ThreadPoolExecutor(workers) as examiners,
     ):
         running: dict[cf.Future[None], str] = {}
+        # To read what was noted of a large tree keeps this process from everything else for
+        # some time, which it has once a step is at work.
+        at_work = threading.Event()
         try:
-            vetting = begin_vetting(depths, examiners, starter)
+            vetting = begin_vetting(depths, examiners, starter, at_work)
             while order.is_active():
                 for name in order.get_ready():
-                    making = _Making(todo[name], keyed, site, starter)
+                    making = _Making(todo[name], keyed, site, starter, at_work)
                     running[pool.submit(_make, making, watcher, vetting)] = name
-                done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
-                for future in done:
-                    name = running.pop(future)
-                    future.result()
-                    order.done(name)
+                _wait_for_one(running, order)
+            at_work.set()
             vetting.demand_all_sound()
         except (KiwiliteError, Damaged):
             for future in running:
@@ -237,6 +239,19 @@ def _run(
             for future in running:
                 future.cancel()
             raise
+        finally:
+            at_work.set()  # where there was nothing to do, or no way to
+
+
+def _wait_for_one(
+    running: dict[cf.Future[None], str], order: graphlib.TopologicalSorter[str]
+) -> None:
+    """Wait until a step has ended; raises what it raised."""
+    done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
+    for future in done:
+        name = running.pop(future)
+        future.result()
+        order.done(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +262,8 @@ class _Making:
     keyed: Keyed
     site: Site
     starter: Starter
+    at_work: threading.Event
+    """Set by the first step whose process was started."""
 
     @property
     def entry(self) -> Path:
@@ -276,7 +293,7 @@ def _make(making: _Making, watcher: Watcher, vetting: Vetting) -> None:
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            raise _no_space(node, store) from error
+            raise no_space(node, store) from error
         watcher.finished(node, seconds)
 
 
@@ -303,14 +320,6 @@ def _carry_out_on_sound(making: _Making, folder: Path, vetting: Vetting) -> None
     vetting.demand_sound(inputs)
 
 
-def _no_space(node: Node, store: Store) -> NoSpace:
-    return NoSpace(
-        f"no space left in the store {store.root}",
-        where=f"step {node.name}",
-        hint="make room there, then build again: finished steps are kept",
-    )
-
-
 def _carry_out(making: _Making, folder: Path) -> None:
     node, site = making.node, making.site
     kind = kind_of(node)
@@ -324,15 +333,17 @@ def _carry_out(making: _Making, folder: Path) -> None:
         if kind.place == "namespace":
             give_to_namespace(folder)
             binds = _binds(job, folder, site)
+            making.at_work.set()
             status = run_inside(
                 call, binds=binds, log=log, starter=making.starter, network=site.network
             ).status
         else:
             child = making.starter.start(call, log=log.fileno())
+            making.at_work.set()
             with attended(child):
                 status = child.wait()
     if status != 0:
-        raise _failure(node, folder, status, site.store)
+        raise step_failure(node, folder, status, site.store)
     for name in ("job", "sources", "scratch"):
         path = folder / name
         remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -375,19 +386,3 @@ def _tools_of(node: Node, site: Site) -> Path | None:
     if site.tools is None or not takes_tools(node):
         return None
     return _keyed_tools(site.tools, site).entry(site.store, site.tools.node.name)
-
-
-def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:
-    if status == NO_SPACE_STATUS:
-        return _no_space(node, store)
-    kept = store.root / "logs" / f"{node.name}.log"
-    shutil.copyfile(folder / "log", kept)
-    report = folder / "failure"
-    if report.exists() and report.stat().st_size:
-        return read(report, where=f"step {node.name}", hint=f"the whole log: {kept}")
-    tail = "\n".join(kept.read_text(errors="replace").splitlines()[-15:])
-    return StageFailed(
-        f"the step ended with status {status} and did not say why:\n{tail}",
-        where=f"step {node.name}",
-        hint=f"the whole log: {kept}",
-    )

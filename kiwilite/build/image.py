@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from kiwilite.build import bootstrap_archive, selecting, tools_tree
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
-from kiwilite.build.kinds import ToolsFrom
+from kiwilite.build.kinds import AFTER_ANY_CHANGE, ToolsFrom
 from kiwilite.build.lock_file import lock_path
 from kiwilite.build.mirrors import DISTRO, address_of, host_mirrors, is_local
 from kiwilite.build.network import Network
 from kiwilite.build.places import placed
 from kiwilite.build.publish import Publication, is_up_to_date, remember
-from kiwilite.build.record import last_build, records_of, remember_build
+from kiwilite.build.record import last_build, records_of, remember_build, seems_changed
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.selecting import choose
 from kiwilite.build.sources import local_folders
@@ -179,7 +180,9 @@ def build(
     """Build what is missing and put the results into `target`, each file atomically."""
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is there, and it is not a folder")
-    with placed(appliance, site):
+    with placed(appliance, site), contextlib.closing(site.standby):
+        if seems_changed(appliance, site.store):
+            site.standby.prepare(("kiwilite.build.inside", *AFTER_ANY_CHANGE))
         site = tools_tree.equipped(appliance, site, watcher, refresh=refresh)
         plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
         sources = _published(plan, keyed, site.store)
@@ -191,11 +194,11 @@ def build(
         with Publication(files, names, target) as publication:
             ready = _Publishing(watcher, publication, sources) if changed else watcher
             execute(keyed, wanted_nodes(plan), site, ready, read=sorted(read))
+            remember_build(keyed, appliance, site.store)
             if changed:
                 publication.finish(plan)
     if changed:
         remember(target, identity, [*names.values()], site.store)
-    remember_build(keyed, appliance, site.store)
     return Result(
         target=target,
         files={kind: target / name for kind, name in names.items()},

@@ -54,6 +54,9 @@ def _stage(name: str) -> str:
     return f"kiwilite.build.stages.{name}"
 
 
+AFTER_ANY_CHANGE = tuple(_stage(name) for name in ("uki", "esp", "layout", "disk"))
+"""Modules of the steps that nearly every change of a description leads to."""
+
 KINDS: Mapping[type[s.Step], Kind] = {
     s.Bootstrap: Kind(
         _stage("bootstrap"),
