@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiwilite.plan import steps as s
-from kiwilite.plan.image_steps import BLOCKS
+from kiwilite.plan.image_steps import BLOCKS, SEALED
 
 Place = Literal["host", "namespace"]
 ToolsFrom = Literal["host", "tree"]
@@ -126,6 +126,6 @@ KINDS: Mapping[type[s.Step], Kind] = {
         host_files=(FAKETIME,),
         libraries=("cryptography", "numpy"),
     ),
-    s.Disk: Kind(_stage("disk"), "host", libraries=("pyparted",)),
+    s.Disk: Kind(_stage("disk"), "host", libraries=("pyparted",), reuses=SEALED),
     s.DiskFormat: Kind(_stage("disk_format"), "host", ("qemu-img",)),
 }

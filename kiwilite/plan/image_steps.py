@@ -39,6 +39,9 @@ class BootFiles:
 BLOCKS = "blocks"
 """The index of a squashfs' blocks: which of them stands where in its `image`."""
 
+SEALED = "sealed"
+"""What the seal of a disk says of each partition, and which contents these have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Squashfs:
