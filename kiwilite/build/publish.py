@@ -182,8 +182,11 @@ class Publication:
                 self._put(kind, file, sums.known(_entry(file)).get(file.name))
         digests = {self.names[kind]: copy.sum() for kind, copy in self._copies.items()}
         stale = set(_read(self.target / RESULT).get("files", {}).values()) - digests.keys()
-        # Side by side: to let go of what had the name before takes its time.
-        list(self._pool.map(lambda k: self._scratch(k).replace(self._place(k)), self.names))
+        # To let go of a large file takes its time: side by side, and not one rename after another.
+        held = [os.open(p, os.O_PATH) for p in map(self._place, self.names) if p.exists()]
+        for kind in self.names:
+            self._scratch(kind).replace(self._place(kind))
+        let_go = [self._pool.submit(os.close, fd) for fd in held]
         write_whole(self.target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
         summary = _summary(plan, self.names, digests)
         write_whole(self.target / RESULT, json.dumps(summary, indent=1) + "\n")
@@ -191,6 +194,7 @@ class Publication:
             (self.target / name).unlink(missing_ok=True)
         for kind, file in self.sources.items():
             _note(file, digests[self.names[kind]])
+        wait(let_go)
 
     def _place(self, kind: str) -> Path:
         return self.target / self.names[kind]
