@@ -154,14 +154,15 @@ def _path(appliance: Appliance, store: Store) -> Path:
 def seems_changed(appliance: Appliance, store: Store) -> bool:
     """Whether the description, or a file directly beside it, is younger than its last build.
 
-    A guess, for what can be made ready: it takes some microseconds, and the keys a while.
+    A guess, for what can be made ready: it takes some microseconds, and the keys a while. False
+    where no build is known: then there is a lot to do, and no hurry.
     """
     try:
         built = _path(appliance, store).stat().st_mtime_ns
         with os.scandir(appliance.directory) as beside:
             return any(entry.stat().st_mtime_ns > built for entry in beside)
     except OSError:
-        return True
+        return False
 
 
 def last_build(appliance: Appliance, store: Store) -> dict[str, StepRecord] | None:

@@ -337,7 +337,7 @@ class LuksVolume:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The whole disk. Result: `disk.raw` (sparse), `geometry.json`."""
+    """The whole disk. Result: `disk.raw` (sparse), `geometry.json`, `sealed`."""
 
     layout: Output
     partitions: tuple[Partition, ...]
