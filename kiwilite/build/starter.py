@@ -108,7 +108,7 @@ class Starter:
         return Started(int(said or 0), got[0] if got else None, ours)
 
     def load(self, modules: Sequence[str]) -> None:
-        """Let it import modules that calls will need, and do not wait for that."""
+        """Let it import modules that calls will need, one by one while nothing is asked of it."""
         with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self._line.send(json.dumps(modules).encode())
 
@@ -144,7 +144,7 @@ class Standby:
     _early: tuple[contextlib.ExitStack, Starter] | None = None
 
     def prepare(self, modules: Sequence[str]) -> None:
-        """Have one ready that has loaded `modules`, unless there is one."""
+        """Have one ready that loads `modules`, unless there is one."""
         if self._early is None:
             stack = contextlib.ExitStack()
             self._early = stack, stack.enter_context(serving())
@@ -167,10 +167,14 @@ class Standby:
 def _serve(line: socket.socket) -> None:
     """Fork what is asked for and tell how it ended, until the build goes away."""
     running: dict[int, tuple[int, socket.socket]] = {}
+    to_load: list[str] = []
     with selectors.DefaultSelector() as waiting:
         waiting.register(line, selectors.EVENT_READ)
         while True:
-            for key, _ in waiting.select():
+            found = waiting.select(0 if to_load else None)
+            if not found:
+                _load([to_load.pop(0)])
+            for key, _ in found:
                 if key.fileobj is line:
                     data, fds, *_ = socket.recv_fds(
                         line, _MOST_BYTES, _MOST_FDS, socket.MSG_CMSG_CLOEXEC
@@ -179,7 +183,7 @@ def _serve(line: socket.socket) -> None:
                         return
                     request = json.loads(data)
                     if not fds:
-                        _load(request)
+                        to_load += request
                         continue
                     answer = socket.socket(fileno=fds[0])
                     pid, pidfd = _fork(request, fds[1:])

@@ -138,7 +138,9 @@ def test_one_that_was_made_ready_has_loaded_what_it_was_told_to(tmp_path: Path) 
     standby.prepare((SELDOM, "no_such_module"))
     ready = children()
     with standby.serving() as starter:
-        assert started(starter, tmp_path / "log", "loaded", SELDOM).wait() == 1
+        # It does so while nothing is asked of it.
+        calls = (started(starter, tmp_path / "log", "loaded", SELDOM) for _ in range(1000))
+        assert any(call.wait() == 1 for call in calls)
         assert children() == ready
     with standby.serving() as starter:
         assert started(starter, tmp_path / "log", "loaded", SELDOM).wait() == 0
