@@ -23,6 +23,8 @@ from kiwilite.plan.nodes import Plan
 
 RESULT = "kiwilite.result.json"
 SUMS = "SHA256SUMS"
+LARGE = 1 << 28
+"""Bytes from which on a file takes long to be summed, with its holes."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 SCRATCH = ".kiwilite-"
 """Between the name of a file that is being written and the process that writes it."""
@@ -131,8 +133,10 @@ class Publication:
     """By kind of result, as `names`."""
     names: Mapping[str, str]
     target: Path
-    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=4))
-    """A disk's sum takes longer than all else: it is in nobody's way."""
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
+    _sums: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=2))
+    """For those of large files. A disk's takes longer than all else that is done meanwhile, which
+    is one thing after another, so that on two processors it has one for itself."""
     _copies: dict[str, _Copy] = field(default_factory=dict)
     _made_target: bool = False
     _lock: Lock = field(default_factory=Lock)
@@ -142,7 +146,8 @@ class Publication:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        for pool in (self._sums, self._pool):
+            pool.shutdown(cancel_futures=True)
         for kind, copy in self._copies.items():
             copy.source.close()
             self._scratch(kind).unlink(missing_ok=True)
@@ -166,10 +171,11 @@ class Publication:
             if kind in self._copies:
                 self._copies[kind].end()
             source = file.open("rb")
+            pool = self._sums if os.fstat(source.fileno()).st_size > LARGE else self._pool
             self._copies[kind] = _Copy(
                 source,
                 self._pool.submit(_copy, source, self._scratch(kind), self._place(kind)),
-                self._pool.submit(digest_open, source.fileno()) if known is None else _is(known),
+                pool.submit(digest_open, source.fileno()) if known is None else _is(known),
             )
 
     def finish(self, plan: Plan) -> None:
@@ -186,7 +192,7 @@ class Publication:
         held = [os.open(p, os.O_PATH) for p in map(self._place, self.names) if p.exists()]
         for kind in self.names:
             self._scratch(kind).replace(self._place(kind))
-        let_go = [self._pool.submit(os.close, fd) for fd in held]
+        let_go = [self._sums.submit(os.close, fd) for fd in held]
         write_whole(self.target / SUMS, "".join(f"{digests[n]}  {n}\n" for n in sorted(digests)))
         summary = _summary(plan, self.names, digests)
         write_whole(self.target / RESULT, json.dumps(summary, indent=1) + "\n")
