@@ -175,10 +175,11 @@ def last_build(appliance: Appliance, store: Store) -> dict[str, StepRecord] | No
 
 
 def remember_build(keyed: Keyed, appliance: Appliance, store: Store) -> None:
-    """Note what this build was made from; nothing is written where that is noted already."""
+    """Note what this build was made from; where that is noted already, only that it is now."""
     path = _path(appliance, store)
     with contextlib.suppress(OSError):
         if path.read_bytes().startswith(_head(keyed)):
+            os.utime(path)
             return
     with contextlib.suppress(OSError):  # the results are there, and the record is for messages
         records = records_of(keyed, appliance, store)

@@ -253,3 +253,6 @@ def test_that_a_description_changed_is_guessed_from_times(folder: Path) -> None:
     assert not seems_changed(appliance, store)
     os.utime(appliance.file, (later := time.time() + 5, later))
     assert seems_changed(appliance, store)
+    os.utime(appliance.file)
+    remember_build(keyed, appliance, store)
+    assert not seems_changed(appliance, store)
