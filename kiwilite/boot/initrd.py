@@ -1,12 +1,9 @@
 """What goes into the initrd: programs, libraries and modules of the image's own tree.
 
 Nothing comes from the build host and nothing of the tree is executed: libraries are
-found by reading ELF files, modules by reading depmod's. Two archives make the initrd:
-
-* `build`: the large one. It depends on the tree and on nothing else, so changing the
-  image's contents or its root hashes does not make it again.
-* `policy_archive`: policy and key file, to be put, uncompressed, in front of the
-  (compressed) large one. The kernel unpacks both.
+found by reading ELF files, modules by reading depmod's. Two archives make the initrd. This
+is the large one: it depends on the tree and on nothing else, so changing the image's
+contents or its root hashes does not make it again. The other is `policy.policy_archive`.
 """
 
 from __future__ import annotations
@@ -17,7 +14,6 @@ from pathlib import Path
 
 from kiwilite.boot import modules as kernel_modules
 from kiwilite.boot import tree as root
-from kiwilite.boot.policy import KEYFILE_PATH, POLICY_PATH, Policy
 from kiwilite.errors import KiwiliteError
 from kiwilite.ondisk import cpio, elf
 
@@ -95,14 +91,6 @@ def build(
     entries = collect(
         tree, kernel_version, required=required, optional=optional, programs=programs, unzstd=unzstd
     )
-    return cpio.write(entries, mtime=epoch)
-
-
-def policy_archive(policy: Policy, keyfile: bytes | None, *, epoch: int) -> bytes:
-    """The small archive with policy and key file; uncompressed, a multiple of 4 bytes long."""
-    entries = [cpio.regular(POLICY_PATH, policy.render(), 0o400)]
-    if keyfile is not None:
-        entries.append(cpio.regular(KEYFILE_PATH, keyfile, 0o400))
     return cpio.write(entries, mtime=epoch)
 
 

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+from kiwilite.ondisk import cpio
+
 OnFailure = Literal["reboot", "halt", "shell"]
 OnCorruption = Literal["eio", "restart", "panic"]
 
@@ -165,3 +167,14 @@ class Policy:
         lines += [f"switch {name}" for name in self.switches]
         lines.append(f"on-failure {self.on_failure}")
         return ("\n".join(lines) + "\n").encode()
+
+
+def policy_archive(policy: Policy, keyfile: bytes | None, *, epoch: int) -> bytes:
+    """The initrd's small archive, with policy and key file: a multiple of 4 bytes, uncompressed.
+
+    It is put in front of the large one (`initrd`); the kernel unpacks both.
+    """
+    entries = [cpio.regular(POLICY_PATH, policy.render(), 0o400)]
+    if keyfile is not None:
+        entries.append(cpio.regular(KEYFILE_PATH, keyfile, 0o400))
+    return cpio.write(entries, mtime=epoch)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kiwilite.ondisk.sparse import data_ranges
 
 _CHUNK: Final = 1 << 18
-_ZEROS: Final = bytes(_CHUNK)
+_ZEROS: Final = bytes(1 << 20)  # more at once than of data: nothing is read into it
 
 
 def digest_file(path: Path) -> str:
@@ -18,12 +18,17 @@ def digest_file(path: Path) -> str:
 
     Holes are not read: the kernel would make pages of zeros, only to have them copied.
     """
-    total, done = hashlib.sha256(), 0
     with path.open("rb", buffering=0) as stream:
-        size = os.fstat(stream.fileno()).st_size
-        for low, high in data_ranges(stream.fileno(), 0, size):
-            _add_zeros(total, low - done)
-            done = _add_content(total, stream.fileno(), low, high)
+        return digest_open(stream.fileno())
+
+
+def digest_open(fd: int) -> str:
+    """`digest_file` of a file that is open; where it was read to before does not matter."""
+    total, done = hashlib.sha256(), 0
+    size = os.fstat(fd).st_size
+    for low, high in data_ranges(fd, 0, size):
+        _add_zeros(total, low - done)
+        done = _add_content(total, fd, low, high)
     _add_zeros(total, size - done)
     return total.hexdigest()
 
@@ -41,5 +46,6 @@ def _add_content(total: Any, fd: int, low: int, high: int) -> int:
 
 
 def _add_zeros(total: Any, count: int) -> None:
-    for at in range(0, count, _CHUNK):
-        total.update(_ZEROS if count - at >= _CHUNK else _ZEROS[: count - at])
+    for _ in range(count // len(_ZEROS)):
+        total.update(_ZEROS)
+    total.update(memoryview(_ZEROS)[: count % len(_ZEROS)])

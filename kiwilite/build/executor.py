@@ -6,30 +6,37 @@ import concurrent.futures as cf
 import graphlib
 import os
 import pickle
-import shutil
+import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from kiwilite.build import manifest
 from kiwilite.build.beside import take
 from kiwilite.build.children import attended, begin, end_all, may_start
-from kiwilite.build.failure import read
 from kiwilite.build.host import ToolDigests
-from kiwilite.build.inside import FULL, NO_SPACE_STATUS
+from kiwilite.build.inside import FULL
 from kiwilite.build.job import STORE, Job
 from kiwilite.build.keys import Ingredients, ingredients_of, kind_of, takes_tools
 from kiwilite.build.kinds import ToolsFrom
 from kiwilite.build.manifest import Depth
 from kiwilite.build.network import Network
 from kiwilite.build.sandbox import Bind, run_inside
-from kiwilite.build.starter import Call, Starter, serving
+from kiwilite.build.starter import Call, Standby, Starter
+from kiwilite.build.step_failure import no_space, step_failure
 from kiwilite.build.store import Store, give_to_namespace, remove_tree
 from kiwilite.build.toolset import Toolset
 from kiwilite.build.uses import Uses
-from kiwilite.build.vetting import Damage, Damaged, Vetting, begin_vetting
-from kiwilite.errors import KiwiliteError, NoSpace, StageFailed
+from kiwilite.build.vetting import (
+    Damage,
+    Damaged,
+    Vetting,
+    begin_vetting,
+    demand_sound_files,
+)
+from kiwilite.errors import KiwiliteError
 from kiwilite.plan.nodes import Node
 from kiwilite.plan.references import outputs_of, sources_of
 
@@ -38,6 +45,13 @@ class Watcher(Protocol):
     """Is told what happens, for progress on a terminal."""
 
     def started(self, node: Node) -> None: ...
+    def written(self, node: Node, out: Path) -> None:
+        """The step has ended, and its files are as they will be, for now in `out`.
+
+        They can be opened; a moment later they stand where the store has them. They count once
+        `finished` was called, and where it is not, the step may be carried out once more.
+        """
+
     def finished(self, node: Node, seconds: float) -> None: ...
     def waiting(self, node: Node) -> None: ...
     def shared(self, node: Node) -> None: ...
@@ -75,6 +89,8 @@ class Site:
     tools_from: ToolsFrom = "host"
     tools: Toolset | None = None
     """The tree that tools come from, once its packages are known; None: the host."""
+    standby: Standby = field(default_factory=Standby)
+    """Where runs get their starter from."""
 
 
 def with_keys(nodes: Sequence[Node], site: Site) -> Keyed:
@@ -140,7 +156,10 @@ def execute(
         if tools is not None and not uses.trusts(tools, "whole"):
             depths[tools] = "whole"
         try:
-            _run(todo, depths, keyed, site, watcher)
+            if todo:
+                _run(todo, depths, keyed, site, watcher)
+            else:
+                demand_sound_files(depths)  # what the caller reads, which is never a tree
         except Damaged as error:
             _give_up(error.damage, keyed, site, watcher)
         else:
@@ -187,28 +206,28 @@ def _run(
     """Run the steps `todo` and examine meanwhile what they read. Raises Damaged."""
     begin()
     site.store.sweep()
-    site.uses.hold([site.store.packages] if todo else [])
+    site.uses.hold([site.store.packages])
     graph = {n: [o for o in outputs_of(node.step) if o in todo] for n, node in todo.items()}
     order = graphlib.TopologicalSorter(graph)
     order.prepare()
     workers = max(2, os.cpu_count() or 2)
     with (
-        serving() as starter,
+        site.standby.serving() as starter,
         cf.ThreadPoolExecutor(workers) as pool,
         cf.ThreadPoolExecutor(workers) as examiners,
     ):
         running: dict[cf.Future[None], str] = {}
+        # To read what was noted of a large tree keeps this process from everything else for
+        # some time, which it has once a step is at work.
+        at_work = threading.Event()
         try:
-            vetting = begin_vetting(depths, examiners, starter)
+            vetting = begin_vetting(depths, examiners, starter, at_work)
             while order.is_active():
                 for name in order.get_ready():
-                    making = _Making(todo[name], keyed, site, starter)
+                    making = _Making(todo[name], keyed, site, starter, at_work)
                     running[pool.submit(_make, making, watcher, vetting)] = name
-                done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
-                for future in done:
-                    name = running.pop(future)
-                    future.result()
-                    order.done(name)
+                _wait_for_one(running, order)
+            at_work.set()
             vetting.demand_all_sound()
         except (KiwiliteError, Damaged):
             for future in running:
@@ -220,6 +239,19 @@ def _run(
             for future in running:
                 future.cancel()
             raise
+        finally:
+            at_work.set()  # where there was nothing to do, or no way to
+
+
+def _wait_for_one(
+    running: dict[cf.Future[None], str], order: graphlib.TopologicalSorter[str]
+) -> None:
+    """Wait until a step has ended; raises what it raised."""
+    done, _ = cf.wait(running, return_when=cf.FIRST_COMPLETED)
+    for future in done:
+        name = running.pop(future)
+        future.result()
+        order.done(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +262,8 @@ class _Making:
     keyed: Keyed
     site: Site
     starter: Starter
+    at_work: threading.Event
+    """Set by the first step whose process was started."""
 
     @property
     def entry(self) -> Path:
@@ -249,6 +283,9 @@ def _make(making: _Making, watcher: Watcher, vetting: Vetting) -> None:
         try:
             with store.making(key) as folder:
                 _carry_out_on_sound(making, folder, vetting)
+                watcher.written(node, folder / "out")
+                if kind_of(node).place == "host":
+                    manifest.write(folder)
                 seconds = time.monotonic() - begun
                 store.keep(folder, key, _about(node, seconds))
                 uses.hold([making.entry])
@@ -256,7 +293,7 @@ def _make(making: _Making, watcher: Watcher, vetting: Vetting) -> None:
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            raise _no_space(node, store) from error
+            raise no_space(node, store) from error
         watcher.finished(node, seconds)
 
 
@@ -283,14 +320,6 @@ def _carry_out_on_sound(making: _Making, folder: Path, vetting: Vetting) -> None
     vetting.demand_sound(inputs)
 
 
-def _no_space(node: Node, store: Store) -> NoSpace:
-    return NoSpace(
-        f"no space left in the store {store.root}",
-        where=f"step {node.name}",
-        hint="make room there, then build again: finished steps are kept",
-    )
-
-
 def _carry_out(making: _Making, folder: Path) -> None:
     node, site = making.node, making.site
     kind = kind_of(node)
@@ -298,21 +327,23 @@ def _carry_out(making: _Making, folder: Path) -> None:
     job_file = folder / "job"
     job_file.touch(mode=0o600)  # a step may hold a passphrase
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
-    call = Call("kiwilite.build.inside", (str(job_file),), imports=(kind.module,))
+    call = Call("kiwilite.build.inside", (str(job_file), kind.place), imports=(kind.module,))
     may_start()
     with job.log.open("ab") as log:
         if kind.place == "namespace":
             give_to_namespace(folder)
             binds = _binds(job, folder, site)
+            making.at_work.set()
             status = run_inside(
                 call, binds=binds, log=log, starter=making.starter, network=site.network
             ).status
         else:
             child = making.starter.start(call, log=log.fileno())
+            making.at_work.set()
             with attended(child):
                 status = child.wait()
     if status != 0:
-        raise _failure(node, folder, status, site.store)
+        raise step_failure(node, folder, status, site.store)
     for name in ("job", "sources", "scratch"):
         path = folder / name
         remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -358,19 +389,3 @@ def _tools_of(node: Node, site: Site) -> Path | None:
     if site.tools is None or not takes_tools(node):
         return None
     return _keyed_tools(site.tools, site).entry(site.store, site.tools.node.name)
-
-
-def _failure(node: Node, folder: Path, status: int, store: Store) -> KiwiliteError:
-    if status == NO_SPACE_STATUS:
-        return _no_space(node, store)
-    kept = store.root / "logs" / f"{node.name}.log"
-    shutil.copyfile(folder / "log", kept)
-    report = folder / "failure"
-    if report.exists() and report.stat().st_size:
-        return read(report, where=f"step {node.name}", hint=f"the whole log: {kept}")
-    tail = "\n".join(kept.read_text(errors="replace").splitlines()[-15:])
-    return StageFailed(
-        f"the step ended with status {status} and did not say why:\n{tail}",
-        where=f"step {node.name}",
-        hint=f"the whole log: {kept}",
-    )

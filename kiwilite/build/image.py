@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kiwilite.build import bootstrap_archive, locking, selecting, tools_tree
+from kiwilite.build import bootstrap_archive, selecting, tools_tree
 from kiwilite.build.configuration import Configuration
 from kiwilite.build.executor import Keyed, Site, Watcher, execute, missing, with_keys
-from kiwilite.build.kinds import ToolsFrom
+from kiwilite.build.kinds import AFTER_ANY_CHANGE, ToolsFrom
 from kiwilite.build.lock_file import lock_path
 from kiwilite.build.mirrors import DISTRO, address_of, host_mirrors, is_local
 from kiwilite.build.network import Network
 from kiwilite.build.places import placed
 from kiwilite.build.publish import Publication, is_up_to_date, remember
-from kiwilite.build.record import last_build, records_of, remember_build
+from kiwilite.build.record import last_build, records_of, remember_build, seems_changed
 from kiwilite.build.sandbox import Bind
 from kiwilite.build.selecting import choose
 from kiwilite.build.sources import local_folders
 from kiwilite.build.store import Store, default_store
-from kiwilite.build.why import Reason, why
 from kiwilite.description.model import Appliance, Repository
 from kiwilite.description.snapshot import PLACE
 from kiwilite.errors import KiwiliteError, UsageError
@@ -32,6 +32,9 @@ from kiwilite.plan.compile import compile
 from kiwilite.plan.nodes import Node, Plan
 from kiwilite.plan.selection import Packages, Unselected, moment_of
 from kiwilite.plan.trees import BOOTSTRAP, apt_sources
+
+if TYPE_CHECKING:
+    from kiwilite.build.why import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,11 @@ def planned(
         packages=chosen.selection,
         mirrors=site.mirrors,
     )
-    if chosen.locked is not None and (warning := locking.other_tools(plan, chosen.locked, site)):
-        tell(warning)
+    if chosen.locked is not None:
+        from kiwilite.build.locking import other_tools
+
+        if warning := other_tools(plan, chosen.locked, site):
+            tell(warning)
     keyed = with_keys((*chosen.steps, *plan.nodes), site)
     wanted = appliance.packages.bootstrap_package
     if wanted is not None and chosen.archive is None:
@@ -174,7 +180,9 @@ def build(
     """Build what is missing and put the results into `target`, each file atomically."""
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target} is there, and it is not a folder")
-    with placed(appliance, site):
+    with placed(appliance, site), contextlib.closing(site.standby):
+        if seems_changed(appliance, site.store):
+            site.standby.prepare(("kiwilite.build.inside", *AFTER_ANY_CHANGE))
         site = tools_tree.equipped(appliance, site, watcher, refresh=refresh)
         plan, keyed = planned(appliance, site, watcher, refresh=refresh, tell=tell)
         sources = _published(plan, keyed, site.store)
@@ -186,11 +194,11 @@ def build(
         with Publication(files, names, target) as publication:
             ready = _Publishing(watcher, publication, sources) if changed else watcher
             execute(keyed, wanted_nodes(plan), site, ready, read=sorted(read))
+            remember_build(keyed, appliance, site.store)
             if changed:
                 publication.finish(plan)
     if changed:
         remember(target, identity, [*names.values()], site.store)
-    remember_build(keyed, appliance, site.store)
     return Result(
         target=target,
         files={kind: target / name for kind, name in names.items()},
@@ -214,18 +222,21 @@ class _Publishing:
     def waiting(self, node: Node) -> None:
         self.watcher.waiting(node)
 
+    def written(self, node: Node, out: Path) -> None:
+        self.watcher.written(node, out)
+        for kind, path in self._files(node):
+            self.publication.put(kind, out / path.name)
+
     def shared(self, node: Node) -> None:
         self.watcher.shared(node)
-        self._publish(node)
+        for kind, path in self._files(node):
+            self.publication.put(kind, path)
+
+    def _files(self, node: Node) -> list[tuple[str, Path]]:
+        return [(kind, path) for kind, (name, path) in self.sources.items() if name == node.name]
 
     def finished(self, node: Node, seconds: float) -> None:
         self.watcher.finished(node, seconds)
-        self._publish(node)
-
-    def _publish(self, node: Node) -> None:
-        for kind, (name, _) in self.sources.items():
-            if name == node.name:
-                self.publication.put(kind)
 
     def damaged(self, node: Node, found: Sequence[str]) -> None:
         self.watcher.damaged(node, found)
@@ -265,6 +276,8 @@ def changed_since(
 ) -> dict[str, tuple[Reason, ...]]:
     """Why each step of `to_run` has to run, in the plan's order: what changed since the last
     build of this description with these profiles."""
+    from kiwilite.build.why import Reason, why
+
     before = last_build(appliance, store)
     now = records_of(keyed, appliance, store)
     if before is None:

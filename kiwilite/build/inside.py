@@ -1,9 +1,10 @@
-"""Runs one step in a process of its own, which the starter forks: `main([JOB], ())`.
+"""Runs one step in a process of its own, which the starter forks: `main([JOB, PLACE], ())`.
 
-JOB is a file with the pickled module name, step and job, written by the executor. Beside
-it go the manifest of the result, or `failure`, an expected one for the executor to raise
-again; on a full disk there may be no room for that, so this failure is told by the exit
-status.
+JOB is a file with the pickled module name, step and job, written by the executor, PLACE is
+where the step runs (`kinds.Place`). Beside the job goes `failure`, an expected one for the
+executor to raise again; on a full disk there may be no room for that, so this failure is told
+by the exit status. What a step made in the namespace can only be seen as it is in there, so its
+manifest is written here as well; that of a step on the host is the executor's to write.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ def main(words: Sequence[str], fds: Sequence[int]) -> int:
     flush_nothing()
     # A tree is many objects, and no circles: what looks for these all the time finds none.
     gc.set_threshold(FEW_COLLECTIONS)
-    path = Path(words[0])
+    path, place = Path(words[0]), words[1]
     module, step, job = pickle.loads(path.read_bytes())
     try:
         importlib.import_module(module).run(step, job)
-        manifest.write(path.parent, inputs_of(job) if job.store is not None else ())
+        if place == "namespace":
+            manifest.write(path.parent, inputs_of(job) if job.store is not None else ())
         return 0
     except KiwiliteError as error:
         failure: KiwiliteError = error

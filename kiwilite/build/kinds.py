@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kiwilite.plan import steps as s
-from kiwilite.plan.image_steps import BLOCKS
+from kiwilite.plan.image_steps import BLOCKS, SEALED
 
 Place = Literal["host", "namespace"]
 ToolsFrom = Literal["host", "tree"]
@@ -54,6 +54,9 @@ MTOOLS_CONFIGURATION = ("etc/mtools.conf", "etc/default/mtools.conf")
 def _stage(name: str) -> str:
     return f"kiwilite.build.stages.{name}"
 
+
+AFTER_ANY_CHANGE = tuple(_stage(name) for name in ("uki", "esp", "layout", "disk"))
+"""Modules of the steps that nearly every change of a description leads to."""
 
 KINDS: Mapping[type[s.Step], Kind] = {
     s.Bootstrap: Kind(
@@ -129,6 +132,6 @@ KINDS: Mapping[type[s.Step], Kind] = {
         host_files=(FAKETIME,),
         libraries=("cryptography", "numpy"),
     ),
-    s.Disk: Kind(_stage("disk"), "host", libraries=("pyparted",)),
+    s.Disk: Kind(_stage("disk"), "host", libraries=("pyparted",), reuses=SEALED),
     s.DiskFormat: Kind(_stage("disk_format"), "host", ("qemu-img",)),
 }

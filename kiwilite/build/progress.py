@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kiwilite.plan.nodes import Node
@@ -28,6 +29,9 @@ class Progress:
         with self._lock:
             self._running[node.name] = node.title
             self._show()
+
+    def written(self, node: Node, out: Path) -> None:
+        """The files of a step are there, and not yet counted as its result."""
 
     def waiting(self, node: Node) -> None:
         """Another build makes the result of a step, and this one waits for it."""

@@ -151,6 +151,20 @@ def _path(appliance: Appliance, store: Store) -> Path:
     return _folder(store) / f"{hashlib.sha256(json.dumps(subject).encode()).hexdigest()}.json"
 
 
+def seems_changed(appliance: Appliance, store: Store) -> bool:
+    """Whether the description, or a file directly beside it, is younger than its last build.
+
+    A guess, for what can be made ready: it takes some microseconds, and the keys a while. False
+    where no build is known: then there is a lot to do, and no hurry.
+    """
+    try:
+        built = _path(appliance, store).stat().st_mtime_ns
+        with os.scandir(appliance.directory) as beside:
+            return any(entry.stat().st_mtime_ns > built for entry in beside)
+    except OSError:
+        return False
+
+
 def last_build(appliance: Appliance, store: Store) -> dict[str, StepRecord] | None:
     """The steps of the last build, by name; None where none is known."""
     try:
@@ -161,10 +175,11 @@ def last_build(appliance: Appliance, store: Store) -> dict[str, StepRecord] | No
 
 
 def remember_build(keyed: Keyed, appliance: Appliance, store: Store) -> None:
-    """Note what this build was made from; nothing is written where that is noted already."""
+    """Note what this build was made from; where that is noted already, only that it is now."""
     path = _path(appliance, store)
     with contextlib.suppress(OSError):
         if path.read_bytes().startswith(_head(keyed)):
+            os.utime(path)
             return
     with contextlib.suppress(OSError):  # the results are there, and the record is for messages
         records = records_of(keyed, appliance, store)

@@ -107,6 +107,11 @@ class Starter:
         said, got, *_ = socket.recv_fds(ours, 16, 1, socket.MSG_CMSG_CLOEXEC)
         return Started(int(said or 0), got[0] if got else None, ours)
 
+    def load(self, modules: Sequence[str]) -> None:
+        """Let it import modules that calls will need, one by one while nothing is asked of it."""
+        with self._lock, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self._line.send(json.dumps(modules).encode())
+
 
 @contextlib.contextmanager
 def serving() -> Iterator[Starter]:
@@ -129,21 +134,59 @@ def serving() -> Iterator[Starter]:
             child.wait()
 
 
+@dataclass(slots=True)
+class Standby:
+    """Starters for the runs of a build, one after the other; the first may be there early.
+
+    All of it is for the thread that outlives these runs.
+    """
+
+    _early: tuple[contextlib.ExitStack, Starter] | None = None
+
+    def prepare(self, modules: Sequence[str]) -> None:
+        """Have one ready that loads `modules`, unless there is one."""
+        if self._early is None:
+            stack = contextlib.ExitStack()
+            self._early = stack, stack.enter_context(serving())
+            self._early[1].load(modules)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[Starter]:
+        """The one that is ready, or another, until the end of the block."""
+        early, self._early = self._early, None
+        with early[0] if early else contextlib.ExitStack() as stack:
+            yield early[1] if early else stack.enter_context(serving())
+
+    def close(self) -> None:
+        """End one that nobody needed."""
+        if self._early is not None:
+            self._early[0].close()
+            self._early = None
+
+
 def _serve(line: socket.socket) -> None:
     """Fork what is asked for and tell how it ended, until the build goes away."""
     running: dict[int, tuple[int, socket.socket]] = {}
+    to_load: list[str] = []
     with selectors.DefaultSelector() as waiting:
         waiting.register(line, selectors.EVENT_READ)
         while True:
-            for key, _ in waiting.select():
+            found = waiting.select(0 if to_load else None)
+            if not found:
+                _load([to_load.pop(0)])
+            for key, _ in found:
                 if key.fileobj is line:
                     data, fds, *_ = socket.recv_fds(
                         line, _MOST_BYTES, _MOST_FDS, socket.MSG_CMSG_CLOEXEC
                     )
                     if not data:
                         return
+                    request = json.loads(data)
+                    if not fds:
+                        to_load += request
+                        continue
                     answer = socket.socket(fileno=fds[0])
-                    pid, pidfd = _fork(json.loads(data), fds[1:])
+                    pid, pidfd = _fork(request, fds[1:])
                     with contextlib.suppress(OSError):
                         socket.send_fds(answer, [str(pid).encode()], [pidfd])
                     running[pidfd] = pid, answer
@@ -158,12 +201,16 @@ def _serve(line: socket.socket) -> None:
                     answer.send(str(status).encode())
 
 
+def _load(modules: Sequence[str]) -> None:
+    for name in modules:
+        with contextlib.suppress(Exception):  # where it matters it is raised, and said, again
+            importlib.import_module(name)
+
+
 def _fork(request: Any, fds: Sequence[int]) -> tuple[int, int]:
     """Process id and pidfd of a process that carries out the request."""
     module, words, imports = request
-    for name in (module, *imports):
-        with contextlib.suppress(Exception):  # where it matters it is raised, and said, again
-            importlib.import_module(name)
+    _load((module, *imports))
     gc.freeze()
     starter = os.getpid()
     pid = os.fork()
@@ -171,6 +218,7 @@ def _fork(request: Any, fds: Sequence[int]) -> tuple[int, int]:
         sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != starter:
             os._exit(1)
+        gc.enable()
         log, *others = fds
         os.dup2(log, 1)
         os.dup2(log, 2)
@@ -204,6 +252,7 @@ def carry_out(call: Call, fds: Sequence[int] = ()) -> NoReturn:
 
 def main(words: Sequence[str]) -> None:
     """Be the starter, with the descriptor of the line as only word."""
+    gc.disable()  # what it imports stays, and it makes nothing else
     sc.prctl(sc.PR_SET_PDEATHSIG, signal.SIGKILL)
     _serve(socket.socket(fileno=int(words[0])))
 

@@ -2,6 +2,7 @@
 
     entries/KEY/out/      the result
     entries/KEY/about.json, manifest, log
+    entries/KEY/sums      what `sha256sum` says of files that were published
     work/…                results in the making; who makes one holds a lock on its folder
     locks/KEY             one build at a time makes a result; others wait for it
     packages/             downloaded packages; builds that install some hold a lock on it

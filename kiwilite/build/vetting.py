@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures as cf
 import json
 import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +51,29 @@ class Vetting:
         self.demand_sound(self._answers)
 
 
-def begin_vetting(reads: Mapping[Path, Depth], pool: cf.Executor, starter: Starter) -> Vetting:
-    """Start to examine entries, each as deep as it is read."""
-    answers = {e: pool.submit(_files, e) for e, depth in reads.items() if depth == "files"}
-    if trees := [e for e, depth in reads.items() if depth == "whole"]:
-        answers |= dict.fromkeys(trees, pool.submit(examine_inside, trees, starter))
+def begin_vetting(
+    reads: Mapping[Path, Depth], pool: cf.Executor, starter: Starter, after: threading.Event
+) -> Vetting:
+    """Examine entries, each as deep as it is read, from the moment `after` is set."""
+
+    def files(entry: Path) -> Damage:
+        after.wait()
+        return _files(entry)
+
+    def trees(entries: Sequence[Path]) -> Damage:
+        after.wait()
+        return examine_inside(entries, starter)
+
+    answers = {e: pool.submit(files, e) for e, depth in reads.items() if depth == "files"}
+    if whole := [e for e, depth in reads.items() if depth == "whole"]:
+        answers |= dict.fromkeys(whole, pool.submit(trees, whole))
     return Vetting(answers)
+
+
+def demand_sound_files(entries: Iterable[Path]) -> None:
+    """Examine the files directly in these entries. Raises Damaged."""
+    with cf.ThreadPoolExecutor() as pool:
+        Vetting({entry: pool.submit(_files, entry) for entry in entries}).demand_all_sound()
 
 
 def _files(entry: Path) -> Damage:

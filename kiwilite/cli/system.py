@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kiwilite.build import image, locking
+from kiwilite.build import image
 from kiwilite.build.configuration import Configuration, load
 from kiwilite.build.digest import digest_file
 from kiwilite.build.executor import Keyed, Site
 from kiwilite.build.network import Network
 from kiwilite.build.progress import Progress
 from kiwilite.cli.diagnostics import print_with_count
-from kiwilite.cli.lock_changes import changes_as_json, print_changes
 from kiwilite.cli.parse import parse
 from kiwilite.description.find import find
 from kiwilite.description.load import load as load_description
@@ -125,6 +124,9 @@ def _build(appliance: Appliance, configuration: Configuration, found: dict[str, 
     progress = Progress()
     try:
         if found["--update-lock"]:
+            from kiwilite.build import locking
+            from kiwilite.cli.lock_changes import print_changes
+
             print_changes(locking.renew(appliance, site, progress))
         result = image.build(
             appliance, site, progress, target, refresh=found["--refresh"], tell=progress.tell
@@ -136,6 +138,9 @@ def _build(appliance: Appliance, configuration: Configuration, found: dict[str, 
 
 
 def _lock(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> int:
+    from kiwilite.build import locking
+    from kiwilite.cli.lock_changes import changes_as_json, print_changes
+
     site = _site(appliance, configuration, found)
     progress = Progress()
     try:

@@ -88,10 +88,18 @@ def digest(start: int, end: int, blocks: Blocks) -> bytes:
 
 
 def seal(regions: Sequence[tuple[str, int, int]], blocks: Blocks) -> tuple[Part, ...]:
-    """The parts of regions (name, start, length), as short as the room for the record allows.
+    """The parts of regions (name, start, length). Reads everything twice: to see what is not
+    zeros, and for the digests."""
+    return tuple(Part(name, a, b - a, digest(a, b, blocks)) for name, a, b in cut(regions, blocks))
 
-    Large regions get the longest parts. Reads everything twice: to see what is not zeros,
-    and for the digests.
+
+def cut(
+    regions: Sequence[tuple[str, int, int]], blocks: Blocks
+) -> tuple[tuple[str, int, int], ...]:
+    """Name, start and end of the parts of regions (name, start, length).
+
+    They are as short as the room for the record allows; large regions get the longest parts.
+    Of a block it is enough to give something that is not zeros.
     """
     used = [_used(start, start + length, blocks) for _, start, length in regions]
     sizes = [BLOCK] * len(regions)
@@ -107,9 +115,7 @@ def seal(regions: Sequence[tuple[str, int, int]], blocks: Blocks) -> tuple[Part,
         sizes[n] *= 2
         rows[n] = _cut(*regions[n][1:], sizes[n], used[n])
     return tuple(
-        Part(name, a, b - a, digest(a, b, blocks))
-        for (name, _, _), row in zip(regions, rows, strict=True)
-        for a, b in row
+        (name, a, b) for (name, _, _), row in zip(regions, rows, strict=True) for a, b in row
     )
 
 

@@ -18,18 +18,23 @@ def copy_sparse(source: Path, target: BinaryIO, offset: int) -> None:
 
     Holes stay holes, and on file systems that can, blocks are shared instead of copied.
     """
-    target.flush()
     with source.open("rb") as stream:
-        fd, position = stream.fileno(), 0
-        size = os.fstat(fd).st_size
-        while position < size:
-            try:
-                position = os.lseek(fd, position, os.SEEK_DATA)
-            except OSError:  # ENXIO: nothing but a hole up to the end
-                return
-            end = os.lseek(fd, position, os.SEEK_HOLE)
-            while position < end:
-                position += _copy(fd, position, end - position, target.fileno(), offset + position)
+        copy_open(stream, target, offset)
+
+
+def copy_open(source: BinaryIO, target: BinaryIO, offset: int) -> None:
+    """`copy_sparse` of a file that is open, and may have lost its name."""
+    target.flush()
+    fd, position = source.fileno(), 0
+    size = os.fstat(fd).st_size
+    while position < size:
+        try:
+            position = os.lseek(fd, position, os.SEEK_DATA)
+        except OSError:  # ENXIO: nothing but a hole up to the end
+            return
+        end = os.lseek(fd, position, os.SEEK_HOLE)
+        while position < end:
+            position += _copy(fd, position, end - position, target.fileno(), offset + position)
 
 
 def any_set(data: bytes) -> bool:
@@ -54,7 +59,12 @@ def data_ranges(fd: int, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def data_blocks(fd: int, start: int, end: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """Offset and content of all blocks with data in them.
+    """Offset and content of all blocks with data in them, as `block_ranges` has them."""
+    return ((at, os.pread(fd, length, at)) for at, length in block_ranges(fd, start, end, size))
+
+
+def block_ranges(fd: int, start: int, end: int, size: int) -> Iterator[tuple[int, int]]:
+    """Offset and length of all blocks with data in them.
 
     Blocks have `size` bytes and stand at multiples of it, counted from `start`; the
     last one is as short as `end` makes it.
@@ -63,7 +73,7 @@ def data_blocks(fd: int, start: int, end: int, size: int) -> Iterator[tuple[int,
     for low, high in data_ranges(fd, start, end):
         at = max(done, start + (low - start) // size * size)
         while at < high:
-            yield at, os.pread(fd, min(size, end - at), at)
+            yield at, min(size, end - at)
             at += size
         done = at
 

@@ -39,6 +39,9 @@ class BootFiles:
 BLOCKS = "blocks"
 """The index of a squashfs' blocks: which of them stands where in its `image`."""
 
+SEALED = "sealed"
+"""What the seal of a disk says of each partition, and which contents these have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Squashfs:
@@ -334,7 +337,7 @@ class LuksVolume:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """The whole disk. Result: `disk.raw` (sparse), `geometry.json`."""
+    """The whole disk. Result: `disk.raw` (sparse), `geometry.json`, `sealed`."""
 
     layout: Output
     partitions: tuple[Partition, ...]

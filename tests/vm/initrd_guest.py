@@ -29,7 +29,7 @@ from verity_partition import write_verity
 
 from kiwilite.boot import initrd
 from kiwilite.boot.mark import provisioning_mark
-from kiwilite.boot.policy import Policy, Volume
+from kiwilite.boot.policy import Policy, Volume, policy_archive
 from kiwilite.vm.machine import Disk, Firmware, Machine, MachineSpec, start
 
 MIB = 1024 * 1024
@@ -206,7 +206,7 @@ class Appliance:
     ) -> Iterator[Machine]:
         """Start the kernel with these words on its command line."""
         image = self.disk.with_suffix(".initrd")
-        image.write_bytes(initrd.policy_archive(self.policy, self.key, epoch=EPOCH) + self.archive)
+        image.write_bytes(policy_archive(self.policy, self.key, epoch=EPOCH) + self.archive)
         # Without the check, as an emulated kernel on a busy host may miss its timer and panic.
         fixed = f"console=ttyS0 no_timer_check panic=-1 roothash={roothash or self.root_hash}"
         line = " ".join([fixed, *words])

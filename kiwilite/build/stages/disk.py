@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import concurrent.futures as cf
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 from kiwilite.boot.mark import provisioning_mark
+from kiwilite.build import sealed
 from kiwilite.build.geometry import (
     BLOCK,
     content_bytes,
@@ -18,13 +22,16 @@ from kiwilite.build.job import Job
 from kiwilite.description.partition_names import LEGACY
 from kiwilite.errors import StageFailed
 from kiwilite.ondisk import gpt, grub, mbr, seal
-from kiwilite.ondisk.sparse import copy_sparse, data_blocks
+from kiwilite.ondisk.sparse import any_set, block_ranges, copy_sparse, data_blocks
 from kiwilite.plan.image_steps import Disk, HybridRow
 from kiwilite.plan.partitions import Geometry, round_up
 
+_AT_ONCE: Final = 64
+"""Parts of the seal that one thread sums before it takes the next."""
+
 
 def run(step: Disk, job: Job) -> None:
-    """Fill `disk.raw` and `geometry.json`."""
+    """Fill `disk.raw`, `geometry.json` and `sealed`."""
     geometry = read_geometry(job.read(step.layout), step.partitions)
     files = content_files(step.contents, job)
     tails = tail_files(step.tails, job)
@@ -46,7 +53,7 @@ def run(step: Disk, job: Job) -> None:
             write_at(stream, geometry.find(name).start, provisioning_mark(volume_id))
         boot_code = _install_grub(stream, job.read(step.bios), geometry) if step.bios else b""
         _write_tables(stream, step, geometry, boot_code)
-    write_seal(disk, step, geometry)
+    write_seal(disk, step, geometry, job)
     check_with_another_reader(disk, geometry, job)
     write_geometry(geometry, job.out)
 
@@ -113,23 +120,59 @@ def _shown(row: HybridRow, geometry: Geometry) -> mbr.MbrEntry:
     return mbr.MbrEntry(row.type, place.start // sector, place.size // sector, boot)
 
 
-def write_seal(disk: Path, step: Disk, geometry: Geometry) -> None:
+def write_seal(disk: Path, step: Disk, geometry: Geometry, job: Job) -> None:
     """Digests of all that the table does not cover, for who checks the finished disk.
 
-    Partitions with a provisioning mark are left out: their first boot makes them anew.
+    Partitions with a provisioning mark are left out: their first boot makes them anew. What an
+    earlier disk had in the same way is not read once more.
     """
     marked = {name for name, _ in step.marks}
-    regions = list(seal.BOOT_RECORD)
-    regions += [
-        (p.partition.name, p.start, p.size)
-        for p in geometry.placed
-        if p.partition.name not in marked
-    ]
-    with disk.open("r+b") as stream:
-        parts = seal.seal(
-            regions, lambda start, end: data_blocks(stream.fileno(), start, end, seal.BLOCK)
-        )
+    starts = {p.partition.name: p.start for p in geometry.placed if p.partition.name not in marked}
+    filled = _filled(step, geometry, job)
+    known = sealed.known(job.earlier, filled)
+    regions = [*seal.BOOT_RECORD, *((n, at, geometry.find(n).size) for n, at in starts.items())]
+    names = {at: name for name, at in starts.items()}
+    with disk.open("r+b") as stream, cf.ThreadPoolExecutor(os.cpu_count()) as pool:
+        fd = stream.fileno()
+
+        def used(start: int, end: int) -> Iterator[tuple[int, bytes]]:
+            if (before := known.get(names.get(start, ""))) is None:
+                return _glances(fd, start, end)
+            return ((start + at, b"x") for at in before.used)
+
+        def part(name: str, start: int, end: int) -> seal.Part:
+            before = known[name].digests if name in known else {}
+            digest = before.get((start - starts.get(name, start), end - start))
+            return seal.Part(name, start, end - start, digest or _digest(fd, start, end))
+
+        spans = seal.cut(regions, used)
+        some = (spans[i : i + _AT_ONCE] for i in range(0, len(spans), _AT_ONCE))
+        rows = pool.map(lambda row: [part(*span) for span in row], some)
+        parts = [part for row in rows for part in row]
         write_at(stream, seal.OFFSET, seal.pack(parts))
+    sealed.write(job.out, filled, starts, parts)
+
+
+def _filled(step: Disk, geometry: Geometry, job: Job) -> dict[str, sealed.Filled]:
+    """The partitions with contents, by name, as far as what is in them can be told."""
+    tails = {name: (output,) for name, output in step.tails}
+    found = {}
+    for name, outputs in step.contents:
+        contents = sealed.identity(job.read(o) for o in (*outputs, *tails.get(name, ())))
+        if contents is not None:
+            found[name] = sealed.Filled(contents, geometry.find(name).size)
+    return found
+
+
+def _glances(fd: int, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Of each block with data the beginning, and where that is zeros, all of it."""
+    for at, size in block_ranges(fd, start, end, seal.BLOCK):
+        head = os.pread(fd, min(size, BLOCK), at)
+        yield at, head if any_set(head) else os.pread(fd, size, at)
+
+
+def _digest(fd: int, start: int, end: int) -> bytes:
+    return seal.digest(start, end, lambda a, b: data_blocks(fd, a, b, seal.BLOCK))
 
 
 def check_with_another_reader(disk: Path, geometry: Geometry, job: Job) -> None:

@@ -45,8 +45,7 @@ def run(step: Esp, job: Job) -> None:
     if "warning" in said.lower():
         raise KiwiliteError(f"mkfs.vfat is not content with {human_size(size)}: {said.strip()}")
     folders = {str(p) for name in files for p in Path(name).parents if str(p) != "."}
-    for folder in sorted(folders):
-        job.run(["mmd", "-i", image, f"::/{folder}"], environment=environment)
+    job.run(["mmd", "-i", image, *(f"::/{f}" for f in sorted(folders))], environment=environment)
     for name, source in files.items():
         # Not with -m: the results of other steps are as old as the build that made them.
         job.run(["mcopy", "-i", image, source, f"::/{name}"], environment=environment)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from kiwilite.boot.initrd import policy_archive
 from kiwilite.boot.policy import (
     Grow,
     OnCorruption,
@@ -12,6 +11,7 @@ from kiwilite.boot.policy import (
     PlainPartition,
     Policy,
     Volume,
+    policy_archive,
 )
 from kiwilite.boot.uki import Uki as UkiImage
 from kiwilite.boot.uki import UkiProfile, assemble

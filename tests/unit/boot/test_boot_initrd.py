@@ -11,7 +11,7 @@ import synthetic
 
 from kiwilite.boot import initrd
 from kiwilite.boot.initrd import APPLETS, MissingProgram
-from kiwilite.boot.policy import Policy, VerityDevice, Volume
+from kiwilite.boot.policy import Policy, VerityDevice, Volume, policy_archive
 from kiwilite.ondisk import cpio
 
 MODULES = ("dm-mod", "dm-crypt", "xfs")
@@ -129,7 +129,7 @@ def test_the_large_archive_holds_init_and_the_hook(tree: Path) -> None:
 
 def test_the_policy_archive_holds_policy_and_key_for_root_only() -> None:
     policy = make_policy()
-    raw = initrd.policy_archive(policy, b"secret", epoch=7)
+    raw = policy_archive(policy, b"secret", epoch=7)
     entries = {entry.path: entry for entry in cpio.read(raw)}
     assert len(raw) % 4 == 0
     assert entries["etc/kiwilite/policy"].data == policy.render()
@@ -139,7 +139,7 @@ def test_the_policy_archive_holds_policy_and_key_for_root_only() -> None:
 
 
 def test_without_a_key_file_the_policy_archive_has_none() -> None:
-    raw = initrd.policy_archive(make_policy(), None, epoch=7)
+    raw = policy_archive(make_policy(), None, epoch=7)
     assert not any("luks.key" in entry.path for entry in cpio.read(raw))
 
 

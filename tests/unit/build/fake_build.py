@@ -30,6 +30,9 @@ class Recorder:
     def started(self, node: Node) -> None:
         self.begun.append(node.name)
 
+    def written(self, node: Node, out: Path) -> None:
+        assert list(out.iterdir())
+
     def finished(self, node: Node, seconds: float) -> None:
         assert seconds >= 0
         self.ended.append(node.name)

@@ -35,6 +35,9 @@ class Nobody:
     def started(self, node: Node) -> None:
         raise AssertionError(f"{node.name} was started")
 
+    def written(self, node: Node, out: Path) -> None:
+        raise AssertionError(f"{node.name} has {out}")
+
     def finished(self, node: Node, seconds: float) -> None:
         raise AssertionError(f"{node.name} was finished")
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import struct
 import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from kiwilite.build import manifest
 from kiwilite.build.geometry import write_geometry
 from kiwilite.build.job import Job
 from kiwilite.build.stages import disk
 from kiwilite.errors import StageFailed
-from kiwilite.ondisk import grub, mbr
+from kiwilite.ondisk import grub, mbr, seal
 from kiwilite.plan.disk import TYPE_BIOS_BOOT, TYPE_ESP, TYPE_LINUX
-from kiwilite.plan.image_steps import Disk, HybridRow
+from kiwilite.plan.image_steps import SEALED, Disk, HybridRow
 from kiwilite.plan.partitions import MIB, Geometry, Partition, PartitionSize, layout
 from kiwilite.plan.references import Output
 
@@ -77,26 +80,35 @@ def placed(sector: int) -> Geometry:
     return layout(PARTITIONS, {}, disk_size=8 * MIB, sector_size=sector, where="")
 
 
-def job_in(folder: Path) -> Job:
-    for name in ("out", "scratch", "layout", "bios"):
+def job_in(folder: Path, earlier: Sequence[Path] = ()) -> Job:
+    for name in ("out", "scratch", "layout", "bios", "home"):
         (folder / name).mkdir()
-    outputs = {"layout": folder / "layout", "bios": folder / "bios"}
-    return Job("", folder / "out", folder / "scratch", folder / "log", outputs, {}, folder, {})
+    outputs = {name: folder / name for name in ("layout", "bios", "home")}
+    job = Job("", folder / "out", folder / "scratch", folder / "log", outputs, {}, folder, {})
+    return replace(job, earlier=tuple(earlier))
 
 
 def built(
-    folder: Path, sector: int, hybrid: tuple[HybridRow, ...], core: bytes | None = None
+    folder: Path,
+    sector: int,
+    hybrid: tuple[HybridRow, ...],
+    core: bytes | None = None,
+    home: bytes | None = None,
+    earlier: Sequence[Path] = (),
 ) -> Path:
-    """A disk without contents, but for GRUB where there is a core image."""
-    job = job_in(folder)
+    """A disk without contents, but for GRUB and a home where these are given."""
+    job = job_in(folder, earlier)
     write_geometry(placed(sector), folder / "layout")
     if core is not None:
         (folder / "bios/boot.img").write_bytes(boot_image())
         (folder / "bios/core.img").write_bytes(core)
+    if home is not None:
+        (folder / "home/image").write_bytes(home)
+        (folder / manifest.FILE).write_bytes(home)  # as good as a digest of it
     step = Disk(
         layout=Output("layout"),
         partitions=PARTITIONS,
-        contents=(),
+        contents=(("home", (Output("home"),)),) if home is not None else (),
         disk_guid=UUID(int=0xD15C << 96),
         sector_size=sector,
         hybrid=hybrid,
@@ -167,6 +179,84 @@ def test_a_geometry_that_another_program_reads_differently_ends_the_build(
     shifted = layout(PARTITIONS[1:], {}, disk_size=8 * MIB, sector_size=sector, where="")
     with pytest.raises(StageFailed):
         disk.check_with_another_reader(raw, shifted, job)
+
+
+def test_the_seal_is_of_all_that_is_on_the_disk_and_of_no_zeros(tmp_path: Path) -> None:
+    block = seal.BLOCK
+    late = bytes(block - 1) + b"x"  # a glance at its beginning shows nothing
+    raw = built(
+        tmp_path, 512, (), home=b"a" * 5 * block + late + bytes(3 * block) + b"end"
+    ).read_bytes()
+
+    def blocks(start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        return ((at, raw[at : min(end, at + block)]) for at in range(start, end, block))
+
+    partitions = [(p.partition.name, p.start, p.size) for p in placed(512).placed]
+    found = seal.unpack(raw[seal.OFFSET :])
+    assert found == seal.seal([*seal.BOOT_RECORD, *partitions], blocks)
+    home = [part for part in found if part.name == "home"]
+    assert [part.length // block for part in home] == [1, 1, 1, 1, 1, 1, 3, 1, 38]
+    assert {part.digest for part in home if part.length > block} == {seal.NOTHING}
+
+
+BLOCK = seal.BLOCK
+HOME = b"a" * 3 * BLOCK + bytes(2 * BLOCK) + b"b"
+
+
+@pytest.fixture
+def read_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where parts of a disk are read to be summed."""
+    places: list[int] = []
+    digest = seal.digest
+
+    def note(start: int, end: int, blocks: seal.Blocks) -> bytes:
+        places.append(start)
+        return digest(start, end, blocks)
+
+    monkeypatch.setattr(seal, "digest", note)
+    return places
+
+
+def summed_in_home(folder: Path, read_at: list[int], *earlier: Path, home: bytes = HOME) -> int:
+    """How many parts of home are read to make this disk, whose seal must hold."""
+    folder.mkdir()
+    read_at.clear()
+    raw = built(folder, 512, (), home=home, earlier=earlier).read_bytes()
+    place = placed(512).find("home")
+    count = sum(place.start <= at < place.start + place.size for at in read_at)
+    for part in seal.unpack(raw[seal.OFFSET :]):
+        blocks = (
+            (at, raw[at : min(part.end, at + BLOCK)]) for at in range(part.start, part.end, BLOCK)
+        )
+        assert part.digest == seal.digest(part.start, part.end, lambda *_, b=blocks: b)
+    return count
+
+
+def test_of_a_partition_as_an_earlier_disk_had_it_nothing_is_read(
+    tmp_path: Path, read_at: list[int]
+) -> None:
+    first = summed_in_home(tmp_path / "first", read_at)
+    earlier = tmp_path / "first/out"
+    assert first == 6
+    assert summed_in_home(tmp_path / "again", read_at, tmp_path / "nowhere", earlier) == 0
+    assert (tmp_path / "again/out/disk.raw").read_bytes() == (earlier / "disk.raw").read_bytes()
+
+
+def test_other_contents_are_read(tmp_path: Path, read_at: list[int]) -> None:
+    summed_in_home(tmp_path / "first", read_at)
+    other = HOME.replace(b"b", b"c")
+    assert summed_in_home(tmp_path / "other", read_at, tmp_path / "first/out", home=other) == 6
+
+
+def test_a_note_of_an_earlier_disk_that_is_damaged_says_nothing(
+    tmp_path: Path, read_at: list[int]
+) -> None:
+    summed_in_home(tmp_path / "first", read_at)
+    note = tmp_path / "first/out" / SEALED
+    before = note.read_bytes()
+    for number, at in enumerate(range(0, len(before), len(before) // 9)):
+        note.write_bytes(before[:at] + bytes([before[at] ^ 1]) + before[at + 1 :])
+        assert summed_in_home(tmp_path / f"{number}", read_at, tmp_path / "first/out") == 6
 
 
 def test_grub_is_in_the_mbr_and_in_p_legacy_and_the_table_stays(tmp_path: Path) -> None:

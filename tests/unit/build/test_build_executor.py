@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 from fake_build import Recorder, node, result, runs, site_of_fakes
@@ -15,6 +16,7 @@ from fake_build import Recorder, node, result, runs, site_of_fakes
 from kiwilite.build.executor import Site, execute, missing, with_keys
 from kiwilite.errors import NoSpace, StageFailed
 from kiwilite.ondisk.gpt import BadGpt
+from kiwilite.plan.nodes import Node
 
 
 @pytest.fixture
@@ -48,6 +50,21 @@ def test_a_result_is_only_the_result_its_log_and_what_was_noted(site: Site, diar
     entry = keyed.output(site.store, "a").parent
     assert sorted(p.name for p in entry.iterdir()) == ["about.json", "log", "manifest", "out"]
     assert site.store.about(keyed.keys["a"])["step"] == "a"
+
+
+def test_files_are_there_to_be_read_before_they_are_kept(site: Site, diary: Path) -> None:
+    class Reader(Recorder):
+        said: tuple[bool, IO[str]]
+
+        def written(self, node: Node, out: Path) -> None:
+            self.said = keyed.output(site.store, "a").exists(), (out / "result").open()
+
+    keyed, reader = with_keys([node(diary, "a")], site), Reader()
+    execute(keyed, ["a"], site, reader)
+    kept, stream = reader.said
+    assert not kept
+    with stream:
+        assert stream.read() == result(keyed, site, "a")
 
 
 def test_what_nobody_wants_is_not_made(site: Site, diary: Path) -> None:

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from kiwilite.build import manifest
 from kiwilite.build import publish as room
 from kiwilite.build.publish import RESULT, SUMS, Publication, is_up_to_date, remember
 from kiwilite.build.store import Store
 from kiwilite.errors import KiwiliteError
-from kiwilite.ondisk.sparse import copy_sparse
+from kiwilite.ondisk.sparse import copy_open
 from kiwilite.plan.nodes import Plan
 
 PLAN = Plan("tiny", "1.0.0", "x86_64", ("small",), (), (), "disk", None)
@@ -34,10 +35,14 @@ class Publisher:
     def make(self, word: str, version: str = "1.0.0") -> None:
         for kind in KINDS:
             (self.sources / kind).write_text(f"{word} {kind}")
+        manifest.write(self.sources.parent)
+        self.publish(version)
+        remember(self.target, self.identity(word), [*self.names(version).values()], self.store)
+
+    def publish(self, version: str = "1.0.0") -> None:
         names = self.names(version)
         with Publication({k: self.sources / k for k in KINDS}, names, self.target) as files:
             files.finish(PLAN)
-        remember(self.target, self.identity(word), [*names.values()], self.store)
 
     def names(self, version: str = "1.0.0") -> dict[str, str]:
         return {kind: f"tiny-{version}.{kind}" for kind in KINDS}
@@ -85,8 +90,9 @@ def test_content_that_a_power_cut_took_is_missed_after_the_restart(
 def publisher(tmp_path: Path) -> Publisher:
     store = Store(tmp_path / "store")
     store.create()
-    (tmp_path / "sources").mkdir()
-    return Publisher(store, tmp_path / "deep" / "target", tmp_path / "sources")
+    sources = store.output("a" * 64)
+    sources.mkdir(parents=True)
+    return Publisher(store, tmp_path / "deep" / "target", sources)
 
 
 def test_results_sums_and_summary_are_there(publisher: Publisher) -> None:
@@ -94,7 +100,7 @@ def test_results_sums_and_summary_are_there(publisher: Publisher) -> None:
     assert sorted(p.name for p in publisher.target.iterdir()) == sorted(
         [*publisher.names().values(), RESULT, SUMS]
     )
-    subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=publisher.target, check=True)
+    demand_sums_hold(publisher.target)
     summary = json.loads((publisher.target / RESULT).read_text())
     assert summary["files"] == publisher.names()
     assert summary["version"] == "1.0.0"
@@ -106,6 +112,46 @@ def test_the_same_results_give_the_same_bytes(publisher: Publisher, tmp_path: Pa
     other.make("old")
     for path in publisher.target.iterdir():
         assert (other.target / path.name).read_bytes() == path.read_bytes()
+
+
+def demand_sums_hold(folder: Path) -> None:
+    subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=folder, check=True)
+
+
+def test_into_another_folder_nothing_is_summed_again(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(_: int) -> str:
+        raise AssertionError("a file was summed")
+
+    publisher.make("old")
+    monkeypatch.setattr(room, "digest_open", refuse)
+    other = Publisher(publisher.store, tmp_path / "other", publisher.sources)
+    other.publish()
+    demand_sums_hold(other.target)
+
+
+def test_a_result_that_was_made_once_more_is_summed_once_more(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    publisher.make("old")
+    other = Publisher(publisher.store, tmp_path / "other", publisher.sources)
+    other.make("new")
+    demand_sums_hold(other.target)
+    assert other.found()["tiny-1.0.0.raw"] == "new raw"
+
+
+def test_a_file_that_changes_its_place_in_the_store_is_published(publisher: Publisher) -> None:
+    work = publisher.store.work / "raw"
+    work.write_text("new raw")
+    (publisher.sources / "efi").write_text("new efi")
+    paths = {k: publisher.sources / k for k in KINDS}
+    with Publication(paths, publisher.names(), publisher.target) as files:
+        files.put("raw", work)
+        work.rename(publisher.sources / "raw")
+        files.finish(PLAN)
+    demand_sums_hold(publisher.target)
+    assert publisher.found()["tiny-1.0.0.raw"] == "new raw"
 
 
 def test_a_second_time_there_is_nothing_to_do(publisher: Publisher) -> None:
@@ -148,12 +194,12 @@ def test_a_full_disk_leaves_the_old_results_as_they_were(
     publisher.make("old")
     before = {p.name: p.read_bytes() for p in publisher.target.iterdir()}
 
-    def fill(source: Path, stream: BinaryIO, offset: int) -> Any:
-        if source.name == "efi":
+    def fill(source: BinaryIO, stream: BinaryIO, offset: int) -> Any:
+        if Path(source.name).name == "efi":
             raise OSError(errno.ENOSPC, "No space left on device")
-        return copy_sparse(source, stream, offset)
+        return copy_open(source, stream, offset)
 
-    monkeypatch.setattr(room, "copy_sparse", fill)
+    monkeypatch.setattr(room, "copy_open", fill)
     with pytest.raises(OSError, match="No space left"):
         publisher.make("new")
     assert {p.name: p.read_bytes() for p in publisher.target.iterdir()} == before
@@ -168,7 +214,7 @@ def test_what_was_begun_for_a_build_that_failed_is_taken_away(publisher: Publish
             pytest.raises(KiwiliteError),
             Publication(paths, publisher.names(), publisher.target) as files,
         ):
-            files.put("raw")
+            files.put("raw", paths["raw"])
             raise KiwiliteError("a later step failed")
         found = publisher.target / "tiny-1.0.0.raw"
         assert (found.read_text() if found.exists() else None) == old
@@ -185,13 +231,13 @@ def test_a_result_that_was_made_once_more_is_what_gets_published(publisher: Publ
         (publisher.sources / kind).write_text(f"first {kind}, and longer")
     paths = {k: publisher.sources / k for k in KINDS}
     with Publication(paths, publisher.names(), publisher.target) as files:
-        files.put("raw")
+        files.put("raw", paths["raw"])
         paths["raw"].unlink()
         paths["raw"].write_text("second raw")
-        files.put("raw")
+        files.put("raw", paths["raw"])
         files.finish(PLAN)
     assert publisher.found()["tiny-1.0.0.raw"] == "second raw"
-    subprocess.run(["sha256sum", "-c", "--strict", SUMS], cwd=publisher.target, check=True)
+    demand_sums_hold(publisher.target)
 
 
 def test_what_a_killed_build_left_is_swept_and_what_a_running_one_writes_is_not(

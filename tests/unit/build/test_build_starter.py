@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kiwilite.build.job import BASE_ENVIRONMENT
-from kiwilite.build.starter import Call, Started, Starter, serving
+from kiwilite.build.starter import Call, Standby, Started, Starter, serving
 
 HERE = __name__
 
@@ -29,6 +29,8 @@ def main(words: Sequence[str], fds: Sequence[int]) -> int:
     if what == "print":
         print(sorted(os.environ))
         return 0
+    if what == "loaded":
+        return int(rest[0] in sys.modules)
     if what == "descriptors":
         print(sorted(int(p.name) for p in Path("/proc/self/fd").iterdir())[:-1])
         for fd in fds:
@@ -120,6 +122,40 @@ def test_many_at_once_each_have_their_own_status(starter: Starter, tmp_path: Pat
     for thread in threads:
         thread.join()
     assert found == {n: n for n in range(40)}
+
+
+SELDOM = "kiwilite.ondisk.grub_menu"
+"""A module that no process here has loaded by itself."""
+
+
+def children() -> set[int]:
+    here = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    return set(map(int, here.read_text().split()))
+
+
+def test_one_that_was_made_ready_has_loaded_what_it_was_told_to(tmp_path: Path) -> None:
+    standby = Standby()
+    standby.prepare((SELDOM, "no_such_module"))
+    ready = children()
+    with standby.serving() as starter:
+        # It does so while nothing is asked of it.
+        calls = (started(starter, tmp_path / "log", "loaded", SELDOM) for _ in range(1000))
+        assert any(call.wait() == 1 for call in calls)
+        assert children() == ready
+    with standby.serving() as starter:
+        assert started(starter, tmp_path / "log", "loaded", SELDOM).wait() == 0
+    standby.close()
+    assert not children() & ready
+
+
+def test_one_that_nobody_needed_is_ended() -> None:
+    standby, before = Standby(), children()
+    standby.prepare(())
+    standby.prepare(())
+    assert len(children() - before) == 1
+    standby.close()
+    standby.close()
+    assert children() == before
 
 
 def test_they_end_with_the_block(tmp_path: Path) -> None:

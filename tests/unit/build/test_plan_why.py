@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -16,7 +18,7 @@ from planned_keys import MIRRORS, lock, make_entries, planned, store_beside
 
 from kiwilite.build.executor import Keyed
 from kiwilite.build.host import Identity, ToolDigests
-from kiwilite.build.record import last_build, remember_build
+from kiwilite.build.record import last_build, remember_build, seems_changed
 from kiwilite.cli.main import main
 from kiwilite.description.vocabulary import vocabulary
 from kiwilite.plan import image_steps, partitions, tree_steps
@@ -241,3 +243,16 @@ def test_every_origin_is_of_a_field_and_in_the_grammar(field: str) -> None:
     forms: list[Any] = [f for f in vocabulary().elements.values() if f.name == element]
     assert forms
     assert not attribute or any(attribute in form.attributes for form in forms)
+
+
+def test_that_a_description_changed_is_guessed_from_times(folder: Path) -> None:
+    appliance, _, keyed = planned(folder)
+    store = store_beside(folder)
+    assert not seems_changed(appliance, store)
+    remember_build(keyed, appliance, store)
+    assert not seems_changed(appliance, store)
+    os.utime(appliance.file, (later := time.time() + 5, later))
+    assert seems_changed(appliance, store)
+    os.utime(appliance.file)
+    remember_build(keyed, appliance, store)
+    assert not seems_changed(appliance, store)

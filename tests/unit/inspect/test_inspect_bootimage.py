@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from kiwilite.boot import initrd, uki
-from kiwilite.boot.policy import Policy, VerityDevice, Volume
+from kiwilite.boot import uki
+from kiwilite.boot.policy import Policy, VerityDevice, Volume, policy_archive
 from kiwilite.inspect.bootimage import BootImage, EfiFile, boot_image, check_pe, check_policy
 from kiwilite.inspect.cmdline import SWITCHES
 from kiwilite.inspect.findings import Finding, Place, Severity
@@ -63,7 +63,7 @@ def with_policy(policy: Policy, cmdline: str) -> bytes:
     """A boot image with one profile and this policy; the kernel in it is none."""
     parts = uki.Uki(
         linux=stub(),
-        initrd=initrd.policy_archive(policy, None, epoch=0) + b"\x28\xb5\x2f\xfd compressed",
+        initrd=policy_archive(policy, None, epoch=0) + b"\x28\xb5\x2f\xfd compressed",
         os_release=b'PRETTY_NAME="Tiny 1"\n',
         uname="6.0.0-test",
         profiles=(uki.UkiProfile("main", "Tiny", cmdline),),

@@ -6,8 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from kiwilite.boot import initrd
-from kiwilite.boot.policy import Fec, Grow, Policy, VerityDevice, Volume
+from kiwilite.boot.policy import Fec, Grow, Policy, VerityDevice, Volume, policy_archive
 from kiwilite.inspect.policy import BadPolicy, read_initrd
 
 ROOT = VerityDevice(
@@ -29,7 +28,7 @@ POLICY = Policy(
 
 
 def test_what_was_written_reads_back() -> None:
-    archive = initrd.policy_archive(POLICY, b"secret", epoch=0)
+    archive = policy_archive(POLICY, b"secret", epoch=0)
     read = read_initrd(archive + b"\x28\xb5\x2f\xfdcompressed")
     policy = read.policy()
     assert (policy.image, policy.version) == ("tiny", "1.0.0")
