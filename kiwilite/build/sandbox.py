@@ -31,7 +31,7 @@ from kiwilite.build.starter import Call, Program, Starter
 
 Access = Literal["read-only", "read-write"]
 Task = Call | Program
-ENTER = Call("kiwilite.build.enter")
+ENTER = "kiwilite.build.enter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def run_inside(
         "network": network,
     }
     fds = (spec_read, go_read, up_write)
-    child = starter.start(ENTER, log=log.fileno(), fds=fds)
+    child = starter.start(_enter_for(task), log=log.fileno(), fds=fds)
     with attended(child):
         for fd in fds:
             os.close(fd)
@@ -116,6 +116,11 @@ def run_inside(
         with os.fdopen(up_read, "rb") as status:
             _follow(child.pid, status, go_write, uids, gids)
         return Finished(child.wait())
+
+
+def _enter_for(task: Task) -> Call:
+    """The call that enters, in a process that has loaded what the task needs."""
+    return Call(ENTER, imports=(task.module, *task.imports) if isinstance(task, Call) else ())
 
 
 def _follow(child: int, status: IO[bytes], go: int, uids: IdMap, gids: IdMap) -> None:

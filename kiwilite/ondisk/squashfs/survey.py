@@ -7,11 +7,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
 
 from kiwilite.errors import KiwiliteError
 from kiwilite.ondisk.sparse import any_set, data_blocks
-from kiwilite.ondisk.squashfs.tree import RegularFile
+
+if TYPE_CHECKING:  # every build imports this module, and few what a squashfs is made of
+    from kiwilite.ondisk.squashfs.tree import RegularFile
 
 ZEROS: Final = b""
 """The digest of a block that has nothing but zeros."""
