@@ -7,8 +7,8 @@ namespaces are counted; a process whose parent ignores SIGCHLD is not.
 
 Memory and steps are sampled: every 20 ms the tree of processes is walked. A process that
 comes and goes between two samples is missed, and a step lacks what it took after the last
-one. Resident memory is added up, and pages that processes share count once for each, so it
-is an upper bound.
+one. Memory is resident pages; those that several processes have, as forks of one process do,
+count once, a share for each (Pss in proc_pid_smaps(5)).
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Process:
     ticks: int
     """CPU of it and of the children it has waited for."""
     resident: int
+    """Bytes, with all that is shared: no less than its share of them."""
     children: tuple[int, ...]
 
 
@@ -89,12 +90,13 @@ class Watch:
 
     def sample(self) -> None:
         """Look at all processes below this one."""
-        self.memory = max(self.memory, sum(_ours(child) for child in _children(os.getpid())))
+        ours = [p for child in _children(os.getpid()) for p in _ours(child)]
+        self.memory = _more(self.memory, ours)
         starters = (child for child in _children(self.top) if _is_starter(child))
         for child in (step for starter in starters for step in _children(starter)):
             if (name := self._step(child)) is not None:
                 self.ticks[name] = max(self.ticks[name], sum(p.ticks for p in _family(child)))
-                self.peaks[name] = max(self.peaks[name], _ours(child))
+                self.peaks[name] = _more(self.peaks[name], [*_ours(child)])
 
     def _step(self, child: int) -> str | None:
         if child not in self.names:
@@ -224,9 +226,26 @@ def _family(pid: int) -> Iterator[Process]:
             yield from _family(child)
 
 
-def _ours(pid: int) -> int:
-    """Bytes resident in a process and all below it that are ours."""
+def _ours(pid: int) -> Iterator[Process]:
+    """A process and all below it, as far as they are ours."""
     process = _process(pid)
-    if process is None or NOT_OURS.match(process.name):
-        return 0
-    return process.resident + sum(map(_ours, process.children))
+    if process is not None and not NOT_OURS.match(process.name):
+        yield process
+        for child in process.children:
+            yield from _ours(child)
+
+
+def _more(most: int, processes: Sequence[Process]) -> int:
+    """The memory of all these, if that is more than `most`."""
+    # To find shares the kernel walks through all pages, so only where it can be more.
+    if sum(p.resident for p in processes) <= most:
+        return most
+    return max(most, sum(_share(p.pid) for p in processes))
+
+
+def _share(pid: int) -> int:
+    """Bytes resident in a process, its share of what others have too."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^Pss: +(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+        return int(found[1]) << 10 if found else 0
+    return 0
