@@ -122,13 +122,10 @@ def clean(base: Path, builds: ours.Builds, runs: int, peer_runs: int) -> Found:
 def changes(builds: ours.Builds) -> Found:
     """What a change costs."""
     mine = builds.row(ours.CLEAN)
-    again, command_line, overlay, package = (
-        builds.row(name)
-        for name in (ours.NOTHING, ours.COMMAND_LINE, ours.OVERLAY_FILE, ours.PACKAGE_ADDED)
-    )
+    overlay, package = builds.row(ours.OVERLAY_FILE), builds.row(ours.PACKAGE_ADDED)
     measures = [
-        Measure("nothing changed, wall", again.wall, 0.3, "s"),
-        Measure("kernel command line changed, wall", command_line.wall, 1.5, "s"),
+        Measure(f"{ours.NOTHING}, wall", builds.clocked[ours.NOTHING], 0.3, "s"),
+        Measure(f"{ours.COMMAND_LINE}, wall", builds.clocked[ours.COMMAND_LINE], 1.5, "s"),
         Measure("one overlay file changed / clean build, CPU", overlay.cpu / mine.cpu, 1 / 10),
         Measure("one small package added / clean build, CPU", package.cpu / mine.cpu, 1 / 2),
         Measure("its image differs from a clean build's", not builds.same_bytes, 0),

@@ -10,14 +10,15 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builds.measures import Row, said
-from builds.running import Cost, Usage, run
+from builds.running import Cost, Look, Usage, run
 from kiwilite.build.configuration import load
 from kiwilite.build.digest import digest_file
 from kiwilite.build.store import Store, default_store, remove_tree
@@ -27,6 +28,8 @@ DESCRIPTION = Path(__file__).resolve().parents[2] / "descriptions" / "x86"
 PROFILE = "bootstrapped"
 AGAIN = 5
 """How often the build without a change is repeated in each store: it takes a moment only."""
+CLOCKED_CHANGES = 3
+"""How often the command line changes once more in each store."""
 SMALL_PACKAGE = "tree"
 """Below 100 kB, and needs nothing but the C library."""
 UP_TO_PACKAGES = (
@@ -48,6 +51,8 @@ class Builds:
     """What was measured of our builds, and files of the last ones."""
 
     rows: tuple[Row, ...]
+    clocked: Mapping[str, float]
+    """By name: median of wall-clock seconds while nothing looks on."""
     same_bytes: bool
     """Whether the image with one package more is that of a clean build of its description."""
     initrd_bytes: int
@@ -112,14 +117,16 @@ def forget(store: Path) -> None:
     remove_tree(store)
 
 
-def build(description: Path, store: Path, target: Path, *profiles: str) -> Usage:
+def build(
+    description: Path, store: Path, target: Path, *profiles: str, look: Look = "processes"
+) -> Usage:
     """Build with our command; steps by their names."""
     # The user's own configuration could name another store; JSON is YAML.
     settings = store.with_suffix(".yml")
     settings.write_text(json.dumps({"store": str(store), "mirrors": dict(load(None).mirrors)}))
     command: list[str | Path] = [sys.executable, "-m", "kiwilite", "system", "build"]
     command += [f"--config={settings}", f"--description={description}", f"--target-dir={target}"]
-    usage = run([*command, *(f"--profile={name}" for name in profiles)])
+    usage = run([*command, *(f"--profile={name}" for name in profiles)], look=look)
     return replace(usage, steps=by_name(usage, store))
 
 
@@ -176,6 +183,7 @@ def measure(base: Path, runs: int) -> Builds:
     descriptions = variants(base)
     usages: dict[str, list[Usage]] = {name: [] for name in descriptions}
     usages[NOTHING] = []
+    clocked: dict[str, list[float]] = {NOTHING: [], COMMAND_LINE: []}
     cold = fresh_store(base / "store-cold")
 
     def built(name: str, description: str) -> None:
@@ -190,12 +198,28 @@ def measure(base: Path, runs: int) -> Builds:
         initrd = (result_of(store, "boot-files") / "initrd").stat().st_size
         tree = result_of(store, "customise") / "tree"
         packages = result_of(store, RESOLVE) / "packages.json"
-        for name in (COMMAND_LINE, OVERLAY_FILE, PACKAGE_ADDED):
+        built(COMMAND_LINE, COMMAND_LINE)
+        for name, description in clocked_changes(descriptions[COMMAND_LINE], base, number):
+            usage = build(description, store, target, PROFILE, look="clock")
+            clocked[name].append(said(f"{name}, by the clock", usage).wall)
+        for name in (OVERLAY_FILE, PACKAGE_ADDED):
             built(name, name)
     same = digest_file(disk_in(target)) == digest_file(disk_in(base / "cold"))
     order = (CLEAN, NOTHING, COMMAND_LINE, OVERLAY_FILE, PACKAGE_ADDED)
     rows = tuple(Row(name, tuple(usages[name])) for name in order)
-    return Builds(rows, same, initrd, tree, packages)
+    medians = {name: statistics.median(walls) for name, walls in clocked.items()}
+    return Builds(rows, medians, same, initrd, tree, packages)
+
+
+def clocked_changes(description: Path, base: Path, number: int) -> Iterator[tuple[str, Path]]:
+    """Descriptions to build one after the other: each with another command line, and then as is."""
+    changing = base / f"clocked{number}"
+    shutil.copytree(description, changing)
+    file = changing / "appliance.kiwi"
+    for time in range(CLOCKED_CHANGES):
+        file.write_text(file.read_text().replace(' quiet"', f' quiet{time} quiet"'))
+        yield COMMAND_LINE, changing
+        yield NOTHING, changing
 
 
 def disk_in(target: Path) -> Path:
