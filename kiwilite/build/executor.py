@@ -157,7 +157,7 @@ def execute(
             depths[tools] = "whole"
         try:
             if todo:
-                _run(todo, depths, keyed, site, watcher)
+                _run(_Work(todo, keyed, site, tools), depths, watcher)
             else:
                 demand_sound_files(depths)  # what the caller reads, which is never a tree
         except Damaged as error:
@@ -196,14 +196,24 @@ def _give_up(damage: Damage, keyed: Keyed, site: Site, watcher: Watcher) -> None
                 site.store.discard(entry.name)
 
 
-def _run(
-    todo: Mapping[str, Node],
-    depths: Mapping[Path, Depth],
-    keyed: Keyed,
-    site: Site,
-    watcher: Watcher,
-) -> None:
-    """Run the steps `todo` and examine meanwhile what they read. Raises Damaged."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """The steps `todo` of a plan, and where and with what they run."""
+
+    todo: Mapping[str, Node]
+    keyed: Keyed
+    site: Site
+    tools: Path | None
+    """Entry of the tree that tools come from; None where no step takes any from there."""
+
+    def tools_of(self, node: Node) -> Path | None:
+        """The entry of the tree that the node's tools come from; None: they are the host's."""
+        return self.tools if takes_tools(node) else None
+
+
+def _run(work: _Work, depths: Mapping[Path, Depth], watcher: Watcher) -> None:
+    """Run the steps and examine meanwhile what they read. Raises Damaged."""
+    todo, site = work.todo, work.site
     begin()
     site.store.sweep()
     site.uses.hold([site.store.packages])
@@ -224,7 +234,7 @@ def _run(
             vetting = begin_vetting(depths, examiners, starter, at_work)
             while order.is_active():
                 for name in order.get_ready():
-                    making = _Making(todo[name], keyed, site, starter, at_work)
+                    making = _Making(todo[name], work, starter, at_work)
                     running[pool.submit(_make, making, watcher, vetting)] = name
                 _wait_for_one(running, order)
             at_work.set()
@@ -259,20 +269,19 @@ class _Making:
     """A step that runs."""
 
     node: Node
-    keyed: Keyed
-    site: Site
+    work: _Work
     starter: Starter
     at_work: threading.Event
     """Set by the first step whose process was started."""
 
     @property
     def entry(self) -> Path:
-        return self.keyed.entry(self.site.store, self.node.name)
+        return self.work.keyed.entry(self.work.site.store, self.node.name)
 
 
 def _make(making: _Making, watcher: Watcher, vetting: Vetting) -> None:
-    node, store, uses = making.node, making.site.store, making.site.uses
-    key = making.keyed.keys[node.name]
+    node, store, uses = making.node, making.work.site.store, making.work.site.uses
+    key = making.work.keyed.keys[node.name]
     with store.lock(key, lambda: watcher.waiting(node)):
         if store.find(key) is not None:
             uses.hold([making.entry])
@@ -308,9 +317,9 @@ def _about(node: Node, seconds: float) -> dict[str, object]:
 
 def _carry_out_on_sound(making: _Making, folder: Path, vetting: Vetting) -> None:
     """Carry a step out; raises Damaged where what it read was not sound, however it ended."""
-    site, node = making.site, making.node
-    inputs = [making.keyed.entry(site.store, name) for name in outputs_of(node.step)]
-    if (tools := _tools_of(node, site)) is not None:
+    work, node = making.work, making.node
+    inputs = [work.keyed.entry(work.site.store, name) for name in outputs_of(node.step)]
+    if (tools := work.tools_of(node)) is not None:
         inputs.append(tools)
     try:
         _carry_out(making, folder)
@@ -321,9 +330,9 @@ def _carry_out_on_sound(making: _Making, folder: Path, vetting: Vetting) -> None
 
 
 def _carry_out(making: _Making, folder: Path) -> None:
-    node, site = making.node, making.site
+    node, site = making.node, making.work.site
     kind = kind_of(node)
-    job = _job(node, making.keyed, site, folder)
+    job = _job(node, making.work, folder)
     job_file = folder / "job"
     job_file.touch(mode=0o600)  # a step may hold a passphrase
     job_file.write_bytes(pickle.dumps((kind.module, node.step, job)))
@@ -360,7 +369,8 @@ def _binds(job: Job, folder: Path, site: Site) -> list[Bind]:
     return [*binds, *site.extra_binds]
 
 
-def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
+def _job(node: Node, work: _Work, folder: Path) -> Job:
+    keyed, site, tools = work.keyed, work.site, work.tools_of(node)
     known = keyed.ingredients[node.name].sources
     sources = take(sources_of(node.step), folder / "sources", known)
     (folder / "scratch").mkdir()
@@ -379,13 +389,6 @@ def _job(node: Node, keyed: Keyed, site: Site, folder: Path) -> Job:
         earlier=site.store.newest_with(reuses) if reuses else (),
         snapshots=site.snapshots,
         network=site.network,
-        tools=tools / "out" / "tree" if (tools := _tools_of(node, site)) else None,
+        tools=tools / "out" / "tree" if tools else None,
         store=site.store.root if kind.links else None,
     )
-
-
-def _tools_of(node: Node, site: Site) -> Path | None:
-    """The entry of the tree that the node's tools come from; None: they are the host's."""
-    if site.tools is None or not takes_tools(node):
-        return None
-    return _keyed_tools(site.tools, site).entry(site.store, site.tools.node.name)

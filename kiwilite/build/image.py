@@ -62,11 +62,12 @@ def site_for(
     Raises where a `distro:` source has no mirror, and where tools cannot see the store.
     """
     store = Store((configuration.store or default_store()).absolute())
-    store.create()
-    mirrors = host_mirrors(configuration.mirrors)
     tools_from = tools_from or configuration.tools
     if tools_from == "tree":
         tools_tree.check_place(store)
+    store.create()
+    mirrors = host_mirrors(configuration.mirrors)
+    if tools_from == "tree":
         address_of(tools_tree.SOURCE.uri, None, mirrors, {})
     sources = apt_sources(appliance)
     for repository in appliance.repositories:

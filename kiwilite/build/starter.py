@@ -164,41 +164,57 @@ class Standby:
             self._early = None
 
 
+@dataclass(slots=True)
+class _Serving:
+    """The starter's side: what it was asked for."""
+
+    line: socket.socket
+    waiting: selectors.BaseSelector
+    to_load: list[str] = field(default_factory=list)
+    running: dict[int, tuple[int, socket.socket]] = field(default_factory=dict)
+    """By pidfd: process id, and where its end is to be told."""
+
+    def ask(self) -> bool:
+        """Do what the build asks for next; whether it is still there."""
+        data, fds, *_ = socket.recv_fds(self.line, _MOST_BYTES, _MOST_FDS, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return False
+        request = json.loads(data)
+        if not fds:
+            self.to_load += request
+            return True
+        answer = socket.socket(fileno=fds[0])
+        pid, pidfd = _fork(request, fds[1:])
+        with contextlib.suppress(OSError):
+            socket.send_fds(answer, [str(pid).encode()], [pidfd])
+        self.running[pidfd] = pid, answer
+        self.waiting.register(pidfd, selectors.EVENT_READ)
+        return True
+
+    def tell(self, pidfd: int) -> None:
+        """Tell how a process has ended."""
+        self.waiting.unregister(pidfd)
+        pid, answer = self.running.pop(pidfd)
+        os.close(pidfd)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with answer, contextlib.suppress(OSError):
+            answer.send(str(status).encode())
+
+
 def _serve(line: socket.socket) -> None:
     """Fork what is asked for and tell how it ended, until the build goes away."""
-    running: dict[int, tuple[int, socket.socket]] = {}
-    to_load: list[str] = []
     with selectors.DefaultSelector() as waiting:
         waiting.register(line, selectors.EVENT_READ)
+        serving = _Serving(line, waiting)
         while True:
-            found = waiting.select(0 if to_load else None)
+            found = waiting.select(0 if serving.to_load else None)
             if not found:
-                _load([to_load.pop(0)])
+                _load([serving.to_load.pop(0)])
             for key, _ in found:
-                if key.fileobj is line:
-                    data, fds, *_ = socket.recv_fds(
-                        line, _MOST_BYTES, _MOST_FDS, socket.MSG_CMSG_CLOEXEC
-                    )
-                    if not data:
-                        return
-                    request = json.loads(data)
-                    if not fds:
-                        to_load += request
-                        continue
-                    answer = socket.socket(fileno=fds[0])
-                    pid, pidfd = _fork(request, fds[1:])
-                    with contextlib.suppress(OSError):
-                        socket.send_fds(answer, [str(pid).encode()], [pidfd])
-                    running[pidfd] = pid, answer
-                    waiting.register(pidfd, selectors.EVENT_READ)
-                    continue
-                assert isinstance(key.fileobj, int)
-                waiting.unregister(key.fileobj)
-                pid, answer = running.pop(key.fileobj)
-                os.close(key.fileobj)
-                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-                with answer, contextlib.suppress(OSError):
-                    answer.send(str(status).encode())
+                if key.fileobj is not line:
+                    serving.tell(key.fd)
+                elif not serving.ask():
+                    return
 
 
 def _load(modules: Sequence[str]) -> None:
