@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 from kiwilite.build.normalise import FOREIGN_XATTRS
+from kiwilite.build.summed import with_sum, without_sum
 from kiwilite.errors import KiwiliteError
 from kiwilite.ondisk.squashfs.survey import ZEROS, ChangedFile, Digests, Extent, digests_of
 
@@ -215,20 +216,24 @@ def write(entry: Path, shared: Sequence[Shared] = ()) -> None:
     What it has in common with others is noted as there: examine these before it counts.
     """
     body = json.dumps(take(entry / OUT, shared=shared)).encode()
-    digest = hashlib.sha256(body).hexdigest().encode()
-    (entry / FILE).write_bytes(digest + b"\n" + body)
+    (entry / FILE).write_bytes(with_sum(body))
 
 
 def read(entry: Path) -> tuple[Row, ...]:
     """The rows as they were noted. Raises BadManifest."""
     where = str(entry / FILE)
     try:
-        head, _, body = (entry / FILE).read_bytes().partition(b"\n")
+        body = without_sum((entry / FILE).read_bytes())
     except OSError as error:
         raise BadManifest(f"cannot be read: {error.strerror}", where=where) from error
-    if head.decode(errors="replace") != hashlib.sha256(body).hexdigest():
+    if body is None:
         raise BadManifest("is not as it was written", where=where)
     return tuple(Row(*row) for row in json.loads(body))
+
+
+def identity(entry: Path) -> str:
+    """What tells the content of a result: SHA-256 over its manifest. Raises OSError."""
+    return hashlib.sha256((entry / FILE).read_bytes()).hexdigest()
 
 
 def disk_usage(entry: Path, rows: Sequence[Row]) -> int:

@@ -14,7 +14,6 @@ the same bytes, and so the same parts.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kiwilite.build import manifest
+from kiwilite.build.summed import with_sum, without_sum
 from kiwilite.ondisk import seal
 from kiwilite.plan.image_steps import SEALED
 
@@ -53,10 +53,9 @@ class Sealed:
 def identity(outputs: Iterable[Path]) -> tuple[str, ...] | None:
     """What tells the contents of these results; None where one has no manifest."""
     try:
-        raw = [(out.parent / manifest.FILE).read_bytes() for out in outputs]
+        return tuple(manifest.identity(out.parent) for out in outputs)
     except OSError:
         return None
-    return tuple(hashlib.sha256(r).hexdigest() for r in raw)
 
 
 def known(earlier: Sequence[Path], filled: Mapping[str, Filled]) -> dict[str, Sealed]:
@@ -83,12 +82,10 @@ def known(earlier: Sequence[Path], filled: Mapping[str, Filled]) -> dict[str, Se
 def _read(folder: Path) -> dict[str, tuple[tuple[str, ...], int, Any]]:
     """What a disk says of its partitions; nothing where that is not as it was written."""
     try:
-        head, _, body = (folder / SEALED).read_bytes().partition(b"\n")
+        body = without_sum((folder / SEALED).read_bytes())
     except OSError:
         return {}
-    if head.decode(errors="replace") != hashlib.sha256(body).hexdigest():
-        return {}
-    rows = json.loads(body)
+    rows = json.loads(body) if body is not None else {}
     return {n: (tuple(row["contents"]), row["size"], row["parts"]) for n, row in rows.items()}
 
 
@@ -104,5 +101,4 @@ def write(
         if part.name in rows:
             at = part.start - starts[part.name]
             rows[part.name]["parts"].append((at, part.length, part.digest.hex()))
-    body = json.dumps(rows).encode()
-    (folder / SEALED).write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    (folder / SEALED).write_bytes(with_sum(json.dumps(rows).encode()))

@@ -13,12 +13,12 @@ made, nothing: `vetting` has to be asked as well.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from kiwilite.build import manifest
+from kiwilite.build.summed import with_sum, without_sum
 
 FILE = "sums"
 
@@ -26,11 +26,9 @@ FILE = "sums"
 def known(entry: Path) -> Mapping[str, str]:
     """Name → sum of the files whose sums were noted; a note that is damaged says nothing."""
     try:
-        head, _, body = (entry / FILE).read_bytes().partition(b"\n")
-        if head.decode(errors="replace") != hashlib.sha256(body).hexdigest():
-            return {}
-        found = json.loads(body)
-        if found["manifest"] != _manifest(entry):
+        body = without_sum((entry / FILE).read_bytes())
+        found = json.loads(body) if body is not None else {}
+        if not found or found["manifest"] != manifest.identity(entry):
             return {}
     except OSError:
         return {}
@@ -40,9 +38,5 @@ def known(entry: Path) -> Mapping[str, str]:
 
 def noted(entry: Path, sums: Mapping[str, str]) -> str:
     """What the file has to say. Raises OSError where the entry is gone."""
-    body = json.dumps({"manifest": _manifest(entry), "sums": {**known(entry), **sums}})
-    return f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}"
-
-
-def _manifest(entry: Path) -> str:
-    return hashlib.sha256((entry / manifest.FILE).read_bytes()).hexdigest()
+    body = json.dumps({"manifest": manifest.identity(entry), "sums": {**known(entry), **sums}})
+    return with_sum(body.encode()).decode()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kiwilite.build import apt
 from kiwilite.build.initrd_package import INITRD_CONTROL, INITRD_PACKAGE
+from kiwilite.build.install_selected import install_selected
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
-from kiwilite.build.normalise import drop_bytecode
-from kiwilite.build.package_files import check_installed, repository
+from kiwilite.build.package_files import check_installed
 from kiwilite.build.scripts import Scripting, run_script
 from kiwilite.build.tree import copy_tree, place_file, unpack_archive
 from kiwilite.errors import StageFailed
@@ -40,13 +39,9 @@ def run(step: Packages, job: Job) -> None:
         scripting = Scripting(step.script_variables, step.script_network, step.epoch)
         _post_bootstrap(job, tree, step.post_bootstrap, scripting)
     _provide_initrd(job, tree)
-    recommends: apt.Recommends = "recommends" if step.recommends else "no-recommends"
-    with repository(job, step.package_files) as folder:
-        apt.install(job, tree, step.packages, folder, recommends=recommends, epoch=step.epoch)
+    install_selected(step, job, tree, step.package_files)
     if step.scope == "all":
         check_installed(tree, step.package_files)
-    # Much, and each customisation would have to remove it again.
-    drop_bytecode(tree)
 
 
 def _post_bootstrap(job: Job, tree: Path, script: Source, scripting: Scripting) -> None:
