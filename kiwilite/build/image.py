@@ -192,14 +192,16 @@ def build(
         changed = not is_up_to_date(target, identity, site.store)
         read = {node for node, _ in sources.values()} if changed else ()
         files = {kind: path for kind, (_, path) in sources.items()}
-        with Publication(files, names, target) as publication:
+        # What leaves this host is the disk in the format that was asked for.
+        unsummed = ("raw",) if plan.format else ()
+        with Publication(files, names, target, unsummed) as publication:
             ready = _Publishing(watcher, publication, sources) if changed else watcher
             execute(keyed, wanted_nodes(plan), site, ready, read=sorted(read))
             remember_build(keyed, appliance, site.store)
             if changed:
                 publication.finish(plan)
     if changed:
-        remember(target, identity, [*names.values()], site.store)
+        remember(target, identity, {names[k]: files[k] for k in unsummed}, site.store)
     return Result(
         target=target,
         files={kind: target / name for kind, name in names.items()},

@@ -210,6 +210,17 @@ def _attributes(path: str) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
+def content(path: Path) -> str:
+    """What `content` of a row says of a file that stands directly in a result. Raises OSError."""
+    return _content(str(path), path.name, path.stat().st_size)
+
+
+def noted_content(path: Path) -> str:
+    """What is noted of a file directly in a result. Raises BadManifest, KeyError."""
+    rows = {row.path: row for row in read(path.parents[1])}
+    return rows[path.name].content
+
+
 def write(entry: Path, shared: Sequence[Shared] = ()) -> None:
     """Write the manifest of a result that was just made; to be called by who made it.
 

@@ -1,4 +1,9 @@
-"""Puts results from the store into the target folder, each file whole or not at all."""
+"""Puts results from the store into the target folder, each file whole or not at all.
+
+`SHA256SUMS` has the files that go elsewhere. Where the description asks for a format, that is
+the disk in this format; the raw disk beside it has no sum then. To make one goes over every
+zero of the disk, and takes longer than all else after a small change.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +19,7 @@ from threading import Lock
 from typing import Any, BinaryIO, Self
 
 from kiwilite import __version__
-from kiwilite.build import sums
+from kiwilite.build import manifest, sums
 from kiwilite.build import syscalls as sc
 from kiwilite.build.digest import digest_file, digest_open
 from kiwilite.build.store import Store
@@ -53,8 +58,8 @@ def _record(target: Path, store: Store) -> Path:
 def is_up_to_date(target: Path, identity: Mapping[str, str], store: Store) -> bool:
     """Whether `target` holds the results of these keys, and nobody touched them since.
 
-    Told by a stat; once after each start of the host by the sums, since a power cut may have
-    taken content that was on its way to the disk, and left size and time.
+    Told by a stat; once after each start of the host by the content, since a power cut may
+    have taken what was on its way to the disk, and left size and time.
     """
     path = _record(target, store)
     before = _read(path)
@@ -63,23 +68,32 @@ def is_up_to_date(target: Path, identity: Mapping[str, str], store: Store) -> bo
     if any(_stamp(target / name) != stamp for name, stamp in before["stamps"].items()):
         return False
     if before.get("boot") != _boot():
-        sums = before.get("sha256", {})
-        if not sums or any(digest_file(target / name) != sum_ for name, sum_ in sums.items()):
+        noted = before.get("content", {})
+        contents = {name: manifest.content(target / name) for name in noted}
+        if _sums(target, before["sha256"]) != before["sha256"] or contents != noted:
             return False
         write_whole(path, json.dumps({**before, "boot": _boot()}))
     return True
 
 
-def remember(target: Path, identity: Mapping[str, str], names: Sequence[str], store: Store) -> None:
-    """Note in the store what `publish` put into `target`."""
+def _sums(target: Path, names: Iterable[str]) -> dict[str, str]:
+    return {name: digest_file(target / name) for name in names}
+
+
+def remember(
+    target: Path, identity: Mapping[str, str], unsummed: Mapping[str, Path], store: Store
+) -> None:
+    """Note in the store what a `Publication` put into `target`.
+
+    `unsummed` says by name which files of the store those are that have no sum.
+    """
+    summary = _read(target / RESULT)
     record = {
         "target": str(target.absolute()),
         "keys": dict(identity),
-        "stamps": {n: _stamp(target / n) for n in [*names, SUMS, RESULT]},
-        "sha256": {
-            **_read(target / RESULT)["sha256"],
-            **{n: digest_file(target / n) for n in (SUMS, RESULT)},
-        },
+        "stamps": {n: _stamp(target / n) for n in [*summary["files"].values(), SUMS, RESULT]},
+        "sha256": {**summary["sha256"], **_sums(target, (SUMS, RESULT))},
+        "content": {n: manifest.noted_content(file) for n, file in unsummed.items()},
         "boot": _boot(),
     }
     write_whole(_record(target, store), json.dumps(record))
@@ -102,18 +116,19 @@ class _Copy:
 
     source: BinaryIO
     written: Future[None]
-    summed: Future[str]
+    summed: Future[str] | None
+    """None where it gets no sum."""
 
     def end(self) -> None:
         """Wait until nothing of it runs, however it went."""
         wait([self.written])
-        wait([self.summed])
+        wait([self.summed] if self.summed else [])
         self.source.close()
 
-    def sum(self) -> str:
-        """The sum, once all is written. Raises OSError."""
+    def sum(self) -> str | None:
+        """The sum, if it gets one, once all is written. Raises OSError."""
         self.written.result()
-        return self.summed.result()
+        return self.summed.result() if self.summed else None
 
 
 @dataclass(slots=True)
@@ -133,6 +148,8 @@ class Publication:
     """By kind of result, as `names`."""
     names: Mapping[str, str]
     target: Path
+    unsummed: Collection[str] = ()
+    """The kinds that get no sum."""
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=1))
     _sums: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(max_workers=2))
     """For those of large files. A disk's takes longer than all else that is done meanwhile, which
@@ -171,12 +188,15 @@ class Publication:
             if kind in self._copies:
                 self._copies[kind].end()
             source = file.open("rb")
-            pool = self._sums if os.fstat(source.fileno()).st_size > LARGE else self._pool
-            self._copies[kind] = _Copy(
-                source,
-                self._pool.submit(_copy, source, self._scratch(kind), self._place(kind)),
-                pool.submit(digest_open, source.fileno()) if known is None else _is(known),
-            )
+            written = self._pool.submit(_copy, source, self._scratch(kind), self._place(kind))
+            summed = None if kind in self.unsummed else self._sum(source, known)
+            self._copies[kind] = _Copy(source, written, summed)
+
+    def _sum(self, source: BinaryIO, known: str | None) -> Future[str]:
+        if known is not None:
+            return _is(known)
+        pool = self._sums if os.fstat(source.fileno()).st_size > LARGE else self._pool
+        return pool.submit(digest_open, source.fileno())
 
     def finish(self, plan: Plan) -> None:
         """Copy what is lacking, and make all of it the content of `target`. Raises OSError.
@@ -186,8 +206,9 @@ class Publication:
         for kind, file in self.sources.items():
             if kind not in self._copies:
                 self._put(kind, file, sums.known(_entry(file)).get(file.name))
-        digests = {self.names[kind]: copy.sum() for kind, copy in self._copies.items()}
-        stale = set(_read(self.target / RESULT).get("files", {}).values()) - digests.keys()
+        sums_ = {self.names[kind]: copy.sum() for kind, copy in self._copies.items()}
+        digests = {name: sum_ for name, sum_ in sums_.items() if sum_ is not None}
+        stale = set(_read(self.target / RESULT).get("files", {}).values()) - sums_.keys()
         # To let go of a large file takes its time: side by side, and not one rename after another.
         held = [os.open(p, os.O_PATH) for p in map(self._place, self.names) if p.exists()]
         for kind in self.names:
@@ -199,7 +220,8 @@ class Publication:
         for name in stale:
             (self.target / name).unlink(missing_ok=True)
         for kind, file in self.sources.items():
-            _note(file, digests[self.names[kind]])
+            if self.names[kind] in digests:
+                _note(file, digests[self.names[kind]])
         wait(let_go)
 
     def _place(self, kind: str) -> Path:

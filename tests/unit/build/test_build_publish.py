@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,17 +31,19 @@ class Publisher:
     store: Store
     target: Path
     sources: Path
+    unsummed: tuple[str, ...] = ()
 
     def make(self, word: str, version: str = "1.0.0") -> None:
         for kind in KINDS:
             (self.sources / kind).write_text(f"{word} {kind}")
         manifest.write(self.sources.parent)
         self.publish(version)
-        remember(self.target, self.identity(word), [*self.names(version).values()], self.store)
+        unsummed = {self.names(version)[k]: self.sources / k for k in self.unsummed}
+        remember(self.target, self.identity(word), unsummed, self.store)
 
     def publish(self, version: str = "1.0.0") -> None:
-        names = self.names(version)
-        with Publication({k: self.sources / k for k in KINDS}, names, self.target) as files:
+        names, paths = self.names(version), {k: self.sources / k for k in KINDS}
+        with Publication(paths, names, self.target, self.unsummed) as files:
             files.finish(PLAN)
 
     def names(self, version: str = "1.0.0") -> dict[str, str]:
@@ -86,13 +88,13 @@ def test_content_that_a_power_cut_took_is_missed_after_the_restart(
     assert not publisher.nothing_to_do("one")
 
 
-@pytest.fixture
-def publisher(tmp_path: Path) -> Publisher:
+@pytest.fixture(params=[(), ("raw",)], ids=["all summed", "raw not summed"])
+def publisher(tmp_path: Path, request: pytest.FixtureRequest) -> Publisher:
     store = Store(tmp_path / "store")
     store.create()
     sources = store.output("a" * 64)
     sources.mkdir(parents=True)
-    return Publisher(store, tmp_path / "deep" / "target", sources)
+    return Publisher(store, tmp_path / "deep" / "target", sources, request.param)
 
 
 def test_results_sums_and_summary_are_there(publisher: Publisher) -> None:
@@ -104,11 +106,15 @@ def test_results_sums_and_summary_are_there(publisher: Publisher) -> None:
     summary = json.loads((publisher.target / RESULT).read_text())
     assert summary["files"] == publisher.names()
     assert summary["version"] == "1.0.0"
+    summed = {n for kind, n in publisher.names().items() if kind not in publisher.unsummed}
+    assert summary["sha256"].keys() == summed
+    listed = (publisher.target / SUMS).read_text().splitlines()
+    assert {line.split("  ")[1] for line in listed} == summed
 
 
 def test_the_same_results_give_the_same_bytes(publisher: Publisher, tmp_path: Path) -> None:
     publisher.make("old")
-    other = Publisher(publisher.store, tmp_path / "other", publisher.sources)
+    other = replace(publisher, target=tmp_path / "other")
     other.make("old")
     for path in publisher.target.iterdir():
         assert (other.target / path.name).read_bytes() == path.read_bytes()
@@ -126,7 +132,7 @@ def test_into_another_folder_nothing_is_summed_again(
 
     publisher.make("old")
     monkeypatch.setattr(room, "digest_open", refuse)
-    other = Publisher(publisher.store, tmp_path / "other", publisher.sources)
+    other = replace(publisher, target=tmp_path / "other")
     other.publish()
     demand_sums_hold(other.target)
 
@@ -135,7 +141,7 @@ def test_a_result_that_was_made_once_more_is_summed_once_more(
     publisher: Publisher, tmp_path: Path
 ) -> None:
     publisher.make("old")
-    other = Publisher(publisher.store, tmp_path / "other", publisher.sources)
+    other = replace(publisher, target=tmp_path / "other")
     other.make("new")
     demand_sums_hold(other.target)
     assert other.found()["tiny-1.0.0.raw"] == "new raw"
