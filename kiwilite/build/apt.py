@@ -31,6 +31,7 @@ Dir::Etc::preferences "/dev/null";
 Dir::Etc::preferencesparts "/dev/null";
 Dir::State::lists "{LISTS}";
 Dpkg::Use-Pty "false";
+#clear DPkg::Pre-Install-Pkgs;
 Dpkg::Options {{ "--force-unsafe-io"; "--force-confdef"; "--force-confold"; }};
 """
 

@@ -1,7 +1,7 @@
 """Which packages an image gets: apt's own answer, without installing one.
 
-The three selections of a build, each on top of what the one before installed: mmdebstrap's
-(what is essential), the bootstrap packages, the image's packages.
+The two selections of a build: mmdebstrap's (what is essential, and the bootstrap packages), and
+on top of it the image's packages.
 """
 
 from __future__ import annotations
@@ -55,9 +55,8 @@ def run(step: ResolvePackages, job: Job) -> None:
 def _answer(step: ResolvePackages, job: Job, apt: Outside) -> dict[str, Any]:
     used = [s for s in step.sources if not s.image_only]
     if step.archive is None:
-        first = _select(apt, {}, "dist-upgrade")
-        if step.bootstrap:
-            first = _select(apt, first, "install", *step.bootstrap)
+        # Where nothing is installed, an upgrade is what is essential.
+        first = _select(apt, {}, "dist-upgrade", *step.bootstrap)
     else:
         first = _of_archive(job, job.source(step.archive))
     before = {**first, INITRD_PACKAGE: _initrd()}
