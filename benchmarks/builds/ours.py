@@ -44,6 +44,8 @@ UP_TO_PACKAGES = (
 CLEAN, NOTHING = "clean build, packages in the cache", "nothing changed"
 COMMAND_LINE, OVERLAY_FILE = "kernel command line changed", "one overlay file changed"
 PACKAGE_ADDED = "one small package added"
+SMALL_ROOT = "clean build, root as small as by default"
+SMALL_ROOT_OVERLAY_FILE = "one overlay file changed, root as small"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +150,14 @@ def result_of(store: Path, step: str) -> Path:
 
 def variants(base: Path) -> dict[str, Path]:
     """The description as it is, and with each change, by the change's name."""
+    overlay_file = ("root/etc/systemd/network/10-virtio.network", "DHCP=", "# Changed.\nDHCP=")
+    small_root = ("appliance.kiwi", 'squashfscompression_level="3"', "")
     edits = {
         CLEAN: [],
         COMMAND_LINE: [("appliance.kiwi", 'no_timer_check"', 'no_timer_check quiet"')],
-        OVERLAY_FILE: [
-            ("root/etc/systemd/network/10-virtio.network", "DHCP=", "# Changed.\nDHCP=")
-        ],
+        OVERLAY_FILE: [overlay_file],
+        SMALL_ROOT: [small_root],
+        SMALL_ROOT_OVERLAY_FILE: [small_root, overlay_file],
         PACKAGE_ADDED: [
             (
                 "appliance.kiwi",
@@ -204,8 +208,11 @@ def measure(base: Path, runs: int) -> Builds:
             clocked[name].append(said(f"{name}, by the clock", usage).wall)
         for name in (OVERLAY_FILE, PACKAGE_ADDED):
             built(name, name)
-    same = digest_file(disk_in(target)) == digest_file(disk_in(base / "cold"))
-    order = (CLEAN, NOTHING, COMMAND_LINE, OVERLAY_FILE, PACKAGE_ADDED)
+        same = digest_file(disk_in(target)) == digest_file(disk_in(base / "cold"))
+        store = fresh_store(base / f"store-{number}-small")
+        for name in (SMALL_ROOT, SMALL_ROOT_OVERLAY_FILE):
+            built(name, name)
+    order = (CLEAN, NOTHING, *(name for name in descriptions if name != CLEAN))
     rows = tuple(Row(name, tuple(usages[name])) for name in order)
     medians = {name: statistics.median(walls) for name, walls in clocked.items()}
     return Builds(rows, medians, same, initrd, tree, packages)

@@ -44,11 +44,13 @@ CALLS = {
 
 SETUP = """\
 set -eu
-mount -t tmpfs -o mode=0755 none /mnt
+options=mode=0755
+[ "$1" != nosuid ] || options=$options,nosuid
+mount -t tmpfs -o "$options" none /mnt
 cp --preserve=mode /usr/bin/newuidmap /usr/bin/newgidmap /mnt
 chmod u-s /mnt/newuidmap /mnt/newgidmap
 case $1 in
-capable)
+capable | nosuid)
     setcap cap_setuid=ep /mnt/newuidmap
     setcap cap_setgid=ep /mnt/newgidmap
     ;;
@@ -89,7 +91,7 @@ class Container:
     ids: int = 65536
     subordinate: str = OTHERS
     """The tables of subordinate ids inside."""
-    helper: Literal["capable", "setuid", "plain", "none"] = "capable"
+    helper: Literal["capable", "nosuid", "setuid", "plain", "none"] = "capable"
     """What newuidmap and newgidmap are."""
     most_namespaces: str = ""
     """What user.max_user_namespaces is set to inside."""

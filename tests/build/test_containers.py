@@ -78,6 +78,7 @@ REFUSALS = {
         "newuidmap refused: ",
     ),
     "plain helper": (replace(AS_BUILD, helper="plain"), "/newuidmap is neither setuid root nor"),
+    "helper without a say": (replace(AS_BUILD, helper="nosuid"), "system is mounted nosuid"),
     "setuid helper": (replace(AS_BUILD, helper="setuid"), "does not suffice in a container"),
     "no new powers": (replace(AS_BUILD, gains_powers=False), "(no_new_privs)"),
     "no helper to run": (replace(AS_BUILD, helper="none"), "newuidmap is not installed"),
