@@ -54,12 +54,15 @@ class Renewed:
 def renew(appliance: Appliance, site: Site, watcher: Watcher) -> Renewed:
     """Select packages anew and lock them, whatever the lock said of this selection.
 
-    Raises LockBroken, SourceUnreachable, StageFailed, OSError.
+    Those of a tools tree too, if tools are to come from one or the lock has one. Raises
+    LockBroken, SourceUnreachable, StageFailed, OSError.
     """
     path, name = lock_file.lock_path(appliance), selection_name(appliance)
     before = lock_file.read(path).selections.get(name)
-    with placed(appliance, site):
-        tree = _tree(appliance, site, watcher, renew=True)
+    tree: LockedTree | None = None
+    if site.tools_from == "tree" or (before is not None and before.tools_tree is not None):
+        with placed(appliance, site):
+            tree = tools_tree.choose(appliance, site, watcher, refresh=True)
     return _put(appliance, site, watcher, before, pin_of(appliance, site, renew=True), tree)
 
 
@@ -74,19 +77,15 @@ def add(appliance: Appliance, site: Site, watcher: Watcher) -> Renewed | None:
     before = lock_file.locked_for(appliance) if there else None
     if before and (site.tools_from == "host" or before.tools_tree):
         return None
-    with placed(appliance, site):
-        tree = _tree(appliance, site, watcher, renew=False)
+    tree: LockedTree | None = None
+    if site.tools_from == "tree":
+        with placed(appliance, site):
+            tree = tools_tree.choose(appliance, site, watcher, refresh=False)
     if before is None:
         return _put(appliance, site, watcher, None, pin_of(appliance, site, renew=False), tree)
     after = replace(before, tools=(), tools_tree=tree)
     lock_file.put(path, name, after, site)
     return Renewed(path, name, before, after)
-
-
-def _tree(appliance: Appliance, site: Site, watcher: Watcher, *, renew: bool) -> LockedTree | None:
-    if site.tools_from == "host":
-        return None
-    return tools_tree.choose(appliance, site, watcher, refresh=renew)
 
 
 def _put(

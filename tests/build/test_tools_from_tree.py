@@ -69,6 +69,12 @@ def test_a_lock_pins_the_tools_and_a_build_without_a_network_names_what_it_lacks
     assert "nothing to do" in system(appliance, "lock", "--tools", "tree").out
     warned = system(appliance, "plan", "--tools", "host")
     assert warned.status == 0, warned.err
+    renewed = system(appliance, "lock", "--update-lock")
+    assert renewed.status == 0, renewed.err
+    (renewed_lock,) = json.loads(path.read_text())["selections"].values()
+    assert {"squashfs-tools", "libc6"} <= {
+        p["name"] for p in renewed_lock["tools_tree"]["packages"]
+    }
 
     elsewhere = tiny_appliance.Appliance(appliance.folder, tmp_path / "out", tmp_path / "store")
     missing = elsewhere.build("--tools", "tree", "--offline")
