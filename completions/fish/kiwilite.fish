@@ -49,6 +49,7 @@ complete -c kiwilite -n '__fish_seen_subcommand_from image' -l metadata-cert -r 
 complete -c kiwilite -n '__fish_seen_subcommand_from image' -l output -r -F -d 'Of resize: write here, and leave IMAGE as it is'
 complete -c kiwilite -n '__fish_seen_subcommand_from image' -l variations -x -d 'Of reproduce: how many, up to 20, or names with commas; the first has…'
 complete -c kiwilite -n '__fish_seen_subcommand_from image' -l user -x -d 'Of reproduce, as root: who builds as another user; without it the…'
+complete -c kiwilite -n '__fish_seen_subcommand_from image' -l tools -x -d 'Of reproduce: host or tree, as of system build'
 complete -c kiwilite -n '__fish_seen_subcommand_from image' -l keep -d 'Of reproduce: leave all builds where they are'
 complete -c kiwilite -n '__fish_seen_subcommand_from image' -l description -r -F -d 'A folder, a file, or the name of a description'
 complete -c kiwilite -n '__fish_seen_subcommand_from image' -l profile -x -d 'Select a profile; may be given several times'

@@ -47,6 +47,7 @@ Options:
                           commas; the first has it all [default: 1].
   --user=NAME             Of `reproduce`, as root: who builds as another user;
                           without it the first who has ids in /etc/subuid.
+  --tools=FROM            Of `reproduce`: host or tree, as of `system build`.
   --keep                  Of `reproduce`: leave all builds where they are.
   --description=PATH      A folder, a file, or the name of a description.
   --profile=NAME          Select a profile; may be given several times.
@@ -78,6 +79,8 @@ def main(arguments: Sequence[str]) -> int:
     found = parse(USAGE, arguments)
     if found["--format"] not in ("text", "json"):
         raise UsageError(f"--format {found['--format']}: text or json")
+    if found["--tools"] not in (None, "host", "tree"):
+        raise UsageError(f"--tools {found['--tools']}: host or tree")
     try:
         return _run(found)
     except KiwiliteError as error:

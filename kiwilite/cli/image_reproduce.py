@@ -74,12 +74,11 @@ def reproduce(found: dict[str, Any]) -> int:
 
 
 def _subject(appliance: Appliance, configuration: Configuration, found: dict[str, Any]) -> Subject:
-    site = image.site_for(appliance, configuration)
+    site = image.site_for(appliance, configuration, tools_from=found["--tools"])
     options = [word for name in found["--profile"] for word in ("--profile", name)]
     if found["--type"]:
         options += ["--type", found["--type"]]
-    if configuration.tools == "tree":
-        options += ["--tools", "tree"]
+    options += ["--tools", site.tools_from]
     file = appliance.file.absolute()
     return Subject(
         file=file,

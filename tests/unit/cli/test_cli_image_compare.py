@@ -66,7 +66,8 @@ def test_an_image_that_is_not_there_is_named(
 
 
 @pytest.mark.parametrize(
-    "words", [["--variations=moon"], ["--variations=21"], ["--user=nobody-like-this"]]
+    "words",
+    [["--variations=moon"], ["--variations=21"], ["--user=nobody-like-this"], ["--tools=none"]],
 )
 def test_what_cannot_be_varied_is_a_mistake_in_usage(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
