@@ -188,6 +188,7 @@ def measure(base: Path, runs: int) -> Builds:
     usages: dict[str, list[Usage]] = {name: [] for name in descriptions}
     usages[NOTHING] = []
     clocked: dict[str, list[float]] = {NOTHING: [], COMMAND_LINE: []}
+    same: list[bool] = []
     cold = fresh_store(base / "store-cold")
 
     def built(name: str, description: str) -> None:
@@ -208,14 +209,14 @@ def measure(base: Path, runs: int) -> Builds:
             clocked[name].append(said(f"{name}, by the clock", usage).wall)
         for name in (OVERLAY_FILE, PACKAGE_ADDED):
             built(name, name)
-        same = digest_file(disk_in(target)) == digest_file(disk_in(base / "cold"))
+        same.append(digest_file(disk_in(target)) == digest_file(disk_in(base / "cold")))
         store = fresh_store(base / f"store-{number}-small")
         for name in (SMALL_ROOT, SMALL_ROOT_OVERLAY_FILE):
             built(name, name)
     order = (CLEAN, NOTHING, *(name for name in descriptions if name != CLEAN))
     rows = tuple(Row(name, tuple(usages[name])) for name in order)
     medians = {name: statistics.median(walls) for name, walls in clocked.items()}
-    return Builds(rows, medians, same, initrd, tree, packages)
+    return Builds(rows, medians, all(same), initrd, tree, packages)
 
 
 def clocked_changes(description: Path, base: Path, number: int) -> Iterator[tuple[str, Path]]:

@@ -11,9 +11,9 @@ from pathlib import Path
 from kiwilite.build.configuration import load
 from kiwilite.build.doctor import examine, only_in_tree
 from kiwilite.build.findings import Finding, Verdict, packages_to_install, status
-from kiwilite.cli.parse import parse
+from kiwilite.cli.parse import demand_one_of, parse
 from kiwilite.cli.terminal import wants_colour
-from kiwilite.errors import HostError, UsageError
+from kiwilite.errors import HostError
 from kiwilite.plan.picture import table
 from kiwilite.vm.accelerate import Accelerator, choose
 from kiwilite.vm.firmware import find_ovmf
@@ -37,8 +37,7 @@ Exit status: 0 all that a build needs is there, 3 something is missing.
 def main(arguments: Sequence[str]) -> int:
     """Run `kiwilite doctor`; returns the exit status."""
     found = parse(USAGE, arguments)
-    if found["--format"] not in ("text", "json"):
-        raise UsageError(f"--format {found['--format']}: text or json")
+    demand_one_of(found, "--format", "text", "json")
     path = Path(found["--config"]) if found["--config"] else None
     findings = [*examine(load(path), path), *_virtual_machines()]
     if found["--format"] == "json":

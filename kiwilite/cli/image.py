@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kiwilite.cli.parse import parse
+from kiwilite.cli.parse import demand_one_of, parse
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.inspect.source import opened
 
@@ -77,10 +77,8 @@ STATUS = {"sound": 0, "errors": 1, "warnings": 7, "incomplete": 8}
 def main(arguments: Sequence[str]) -> int:
     """Run `kiwilite image …`; returns the exit status."""
     found = parse(USAGE, arguments)
-    if found["--format"] not in ("text", "json"):
-        raise UsageError(f"--format {found['--format']}: text or json")
-    if found["--tools"] not in (None, "host", "tree"):
-        raise UsageError(f"--tools {found['--tools']}: host or tree")
+    demand_one_of(found, "--format", "text", "json")
+    demand_one_of(found, "--tools", "host", "tree")
     try:
         return _run(found)
     except KiwiliteError as error:

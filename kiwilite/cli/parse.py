@@ -20,3 +20,9 @@ def parse(usage: str, arguments: Sequence[str]) -> dict[str, Any]:
             said = f"these words do not fit together: {' '.join(arguments)}"
         raise UsageError(said, hint="add --help to see what fits") from error
     return found
+
+
+def demand_one_of(found: dict[str, Any], option: str, *words: str) -> None:
+    """Raise UsageError where an option was given another word than one of these."""
+    if found[option] is not None and found[option] not in words:
+        raise UsageError(f"{option} {found[option]}: {' or '.join(words)}")

@@ -13,7 +13,7 @@ from kiwilite.build.configuration import load
 from kiwilite.build.inventory import Amount, Entry, Inventory, take_stock
 from kiwilite.build.store import Store, default_store
 from kiwilite.build.upkeep import DAY, KEEP_DAYS, Freed, Limits, collect, examine
-from kiwilite.cli.parse import parse
+from kiwilite.cli.parse import demand_one_of, parse
 from kiwilite.cli.report import human_age
 from kiwilite.errors import KiwiliteError, UsageError
 from kiwilite.plan.partitions import human_size
@@ -50,8 +50,7 @@ What running builds use stays, so all of this may be done beside them.
 def main(arguments: Sequence[str]) -> int:
     """Run `kiwilite store …`; returns the exit status."""
     found = parse(USAGE, arguments)
-    if found["--format"] not in ("text", "json"):
-        raise UsageError(f"--format {found['--format']}: text or json")
+    demand_one_of(found, "--format", "text", "json")
     store = _store(found)
     as_json = found["--format"] == "json"
     if found["gc"]:

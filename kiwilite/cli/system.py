@@ -16,7 +16,7 @@ from kiwilite.build.executor import Keyed, Site
 from kiwilite.build.network import Network
 from kiwilite.build.progress import Progress
 from kiwilite.cli.diagnostics import print_with_count
-from kiwilite.cli.parse import parse
+from kiwilite.cli.parse import demand_one_of, parse
 from kiwilite.description.find import find
 from kiwilite.description.load import load as load_description
 from kiwilite.description.model import Appliance
@@ -82,10 +82,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def _check(found: dict[str, Any]) -> None:
     """Raise UsageError for words that do not go together."""
-    if found["--format"] not in ("text", "json"):
-        raise UsageError(f"--format {found['--format']}: text or json")
-    if found["--tools"] not in (None, "host", "tree"):
-        raise UsageError(f"--tools {found['--tools']}: host or tree")
+    demand_one_of(found, "--format", "text", "json")
+    demand_one_of(found, "--tools", "host", "tree")
     if found["--update-lock"] and not (found["build"] or found["lock"]):
         raise UsageError("--update-lock is for `system build` and `system lock`")
     for name in ("--refresh", "--update-lock"):
