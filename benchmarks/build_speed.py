@@ -5,9 +5,9 @@
 Sections, all of them where none is named:
 
 - clean: a build from nothing but the packages in the cache, with each of its steps; the
-  tools that any such build needs, alone, on the same packages and tree; KIWI and mkosi on
-  what comes near the same image. Why one of them cannot be had here is said, and counts as
-  a limit that is exceeded.
+  tools that any such build needs, alone, on the same packages and tree, right after each
+  build; KIWI and mkosi on what comes near the same image. Why one of them cannot be had
+  here is said, and counts as a limit that is exceeded.
 - changes: the build again without a change, and after each of: another kernel command line,
   one changed overlay file, one more package. The image with that package has to have the
   bytes of one that was built from nothing. The changed file once more where the root is
@@ -35,7 +35,7 @@ from pathlib import Path
 from builds import growth, kiwi_peer, mkosi_peer, ours, raw
 from builds.measures import MB, Measure, Row, as_data, steps_table, table
 from builds.peers import Uninstallable
-from builds.running import Failed
+from builds.running import Failed, Usage
 
 from kiwilite.build.configuration import load
 from kiwilite.build.mirrors import host_mirrors
@@ -65,9 +65,8 @@ def main() -> int:
     wanted = options.sections or SECTIONS
     found: list[Found] = []
     with ours.scratch() as base:
-        builds = ours.measure(base, options.runs) if set(wanted) - {"growth"} else None
-        if builds is not None:
-            found += about_ours(base, builds, wanted, options)
+        if set(wanted) - {"growth"}:
+            found += about_ours(base, wanted, options)
         if "growth" in wanted:
             found.append(Found([("How it grows: all after the packages", growth.trees(base))]))
     print(as_json(found) if options.json else as_text(found))
@@ -81,13 +80,18 @@ def count(text: str) -> int:
     return number
 
 
-def about_ours(
-    base: Path, builds: ours.Builds, wanted: Iterable[str], options: argparse.Namespace
-) -> list[Found]:
+def about_ours(base: Path, wanted: Iterable[str], options: argparse.Namespace) -> list[Found]:
     """The sections that look at builds of descriptions/x86."""
     found = []
+    tools: list[Mapping[str, Usage]] = []
+
+    def run_tools(packages: Path, tree: Path) -> None:
+        if "clean" in wanted:
+            tools.append(raw.measure(base / f"raw-{len(tools)}", packages, tree))
+
+    builds = ours.measure(base, options.runs, run_tools)
     if "clean" in wanted:
-        found.append(clean(base, builds, options.runs, options.peer_runs))
+        found.append(clean(builds, tools, options.peer_runs))
     if "changes" in wanted:
         found.append(changes(builds))
     if "memory" in wanted:
@@ -96,14 +100,16 @@ def about_ours(
     return found
 
 
-def clean(base: Path, builds: ours.Builds, runs: int, peer_runs: int) -> Found:
-    """A clean build against the tools alone, and against others."""
-    tools = raw.measure(base, builds.packages, builds.tree, runs)
+def clean(builds: ours.Builds, tools: Sequence[Mapping[str, Usage]], peer_runs: int) -> Found:
+    """A clean build against the tools alone, which ran right after each, and against others."""
     mirrors = host_mirrors(load(None).mirrors)
     mine = builds.row(ours.CLEAN)
-    limit = sum(tool.cpu for tool in tools)
-    measures = [Measure("clean build / the tools alone, CPU", mine.cpu / limit, 1.25)]
-    tables = [("kiwilite", [mine]), ("The tools alone", tools)]
+    ratios = [
+        build.cpu / sum(usage.cpu for usage in alone.values())
+        for build, alone in zip(mine.usages, tools, strict=True)
+    ]
+    measures = [Measure("clean build / the tools alone, CPU", statistics.median(ratios), 1.25)]
+    tables = [("kiwilite", [mine]), ("The tools alone", raw.rows(tools))]
     remarks = []
     peers: Mapping[str, tuple[Callable[[Mapping[str, str], int], tuple[Row, ...]], float]] = {
         "KIWI": (kiwi_peer.measure, 1 / 4),

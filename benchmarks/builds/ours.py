@@ -13,7 +13,7 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,10 +58,6 @@ class Builds:
     same_bytes: bool
     """Whether the image with one package more is that of a clean build of its description."""
     initrd_bytes: int
-    tree: Path
-    """The tree that went into the root's squashfs; it belongs to the namespace."""
-    packages: Path
-    """The selection of packages it was made from."""
 
     def row(self, name: str) -> Row:
         """The row called `name`."""
@@ -178,11 +174,13 @@ def variants(base: Path) -> dict[str, Path]:
     return found
 
 
-def measure(base: Path, runs: int) -> Builds:
+def measure(base: Path, runs: int, after_clean: Callable[[Path, Path], None]) -> Builds:
     """Build everything `runs` times. The first build of all is not measured: it gets packages.
 
-    Stores stay until the end: for minutes after many files were removed, ext4 takes long to
-    make new ones.
+    After each clean build `after_clean` gets its selection of packages and the tree that went
+    into the root's squashfs: what it is compared with has the same machine then, which may be
+    another an hour later. Stores stay until the end: for minutes after many files were removed,
+    ext4 takes long to make new ones.
     """
     descriptions = variants(base)
     usages: dict[str, list[Usage]] = {name: [] for name in descriptions}
@@ -198,11 +196,11 @@ def measure(base: Path, runs: int) -> Builds:
     for number in range(runs):
         store, target = fresh_store(base / f"store-{number}"), base / f"target-{number}"
         built(CLEAN, CLEAN)
+        tree = result_of(store, "customise") / "tree"
+        after_clean(result_of(store, RESOLVE) / "packages.json", tree)
         for _ in range(AGAIN):
             built(NOTHING, CLEAN)
         initrd = (result_of(store, "boot-files") / "initrd").stat().st_size
-        tree = result_of(store, "customise") / "tree"
-        packages = result_of(store, RESOLVE) / "packages.json"
         built(COMMAND_LINE, COMMAND_LINE)
         for name, description in clocked_changes(descriptions[COMMAND_LINE], base, number):
             usage = build(description, store, target, PROFILE, look="clock")
@@ -216,7 +214,7 @@ def measure(base: Path, runs: int) -> Builds:
     order = (CLEAN, NOTHING, *(name for name in descriptions if name != CLEAN))
     rows = tuple(Row(name, tuple(usages[name])) for name in order)
     medians = {name: statistics.median(walls) for name, walls in clocked.items()}
-    return Builds(rows, medians, all(same), initrd, tree, packages)
+    return Builds(rows, medians, all(same), initrd)
 
 
 def clocked_changes(description: Path, base: Path, number: int) -> Iterator[tuple[str, Path]]:

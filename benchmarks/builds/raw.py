@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from builds.measures import Row
+from builds.measures import Row, said
 from builds.ours import DESCRIPTION, user_store
 from builds.peers import wanted_packages
 from builds.running import Usage, run
@@ -48,12 +49,10 @@ class Task:
     """Options for dpkg, as `post_bootstrap.sh` has them."""
     tree: str
     level: int
-    runs: int
 
 
-def measure(base: Path, packages: Path, tree: Path, runs: int) -> tuple[Row, ...]:
-    """Run each tool `runs` times on the packages and the tree of a clean build."""
-    folder = base / "raw"
+def measure(folder: Path, packages: Path, tree: Path) -> Mapping[str, Usage]:
+    """Run each tool on the packages and the tree of a clean build, in a new folder."""
     folder.mkdir()
     own(folder)
     task = Task(
@@ -69,9 +68,8 @@ def measure(base: Path, packages: Path, tree: Path, runs: int) -> tuple[Row, ...
         ),
         tree=str(tree),
         level=3,
-        runs=runs,
     )
-    with (base / "raw.log").open("w+b") as log, serving() as starter:
+    with folder.with_suffix(".log").open("w+b") as log, serving() as starter:
         ended = run_inside(
             Program(
                 (sys.executable, "-m", "builds.raw", json.dumps(asdict(task))),
@@ -95,26 +93,32 @@ def measure(base: Path, packages: Path, tree: Path, runs: int) -> tuple[Row, ...
             log.seek(0)
             raise SystemExit(f"the raw tools failed:\n{log.read().decode(errors='replace')}")
     found = json.loads((folder / "usages.json").read_text())
-    return tuple(Row(name, tuple(Usage(**u) for u in usages)) for name, usages in found.items())
+    return {name: said(name, Usage(**usage)) for name, usage in found.items()}
+
+
+def rows(runs: Sequence[Mapping[str, Usage]]) -> tuple[Row, ...]:
+    """A row for each tool."""
+    return tuple(Row(name, tuple(run[name] for run in runs)) for name in runs[0])
 
 
 def main(text: str) -> None:
     """In the namespace: carry out a task and leave `usages.json`."""
     task = Task(**json.loads(text))
-    found = {MMDEBSTRAP: [_mmdebstrap(task, number) for number in range(task.runs)]}
-    image = Path(task.scratch, "image")
-    found[MKSQUASHFS] = [_mksquashfs(task, image) for _ in range(task.runs)]
-    hashes = Path(task.scratch, "hashes")
-    found[VERITYSETUP] = [run(["veritysetup", "format", image, hashes]) for _ in range(task.runs)]
-    data = {name: [asdict(usage) for usage in usages] for name, usages in found.items()}
+    image, hashes = Path(task.scratch, "image"), Path(task.scratch, "hashes")
+    found = {
+        MMDEBSTRAP: _mmdebstrap(task),
+        MKSQUASHFS: _mksquashfs(task, image),
+        VERITYSETUP: run(["veritysetup", "format", image, hashes]),
+    }
+    data = {name: asdict(usage) for name, usage in found.items()}
     Path(task.scratch, "usages.json").write_text(json.dumps(data))
 
 
-def _mmdebstrap(task: Task, number: int) -> Usage:
+def _mmdebstrap(task: Task) -> Usage:
     """As the step `bootstrap` has it, with all packages at once; the tree stays, as ours do."""
     selected = json.loads(Path(task.packages).read_text())
     packages = [package_of(row) for row in (*selected["bootstrap"], *selected["image"])]
-    scratch, tree = Path(task.scratch), Path(task.scratch, f"tree{number}")
+    scratch, tree = Path(task.scratch), Path(task.scratch, "tree")
     log = scratch / "log"
     log.touch()
     job = Job("", scratch, scratch, log, {}, {}, Path(task.cache), {}, network="offline")

@@ -16,6 +16,8 @@ REPOSITORY = "/run/kiwilite/packages"
 LIST = "/run/kiwilite/sources.list"
 CONFIGURATION = "/run/kiwilite/apt.conf"
 LISTS = "/run/kiwilite/lists"
+HOOK = "/run/kiwilite/no-bytecode"
+HOOK_FILE = Path(__file__).parent / "image_files" / "no-bytecode"
 
 SOURCE = f"deb [trusted=yes] file:{REPOSITORY} ./\n"
 
@@ -32,7 +34,10 @@ Dir::Etc::preferencesparts "/dev/null";
 Dir::State::lists "{LISTS}";
 Dpkg::Use-Pty "false";
 #clear DPkg::Pre-Install-Pkgs;
-Dpkg::Options {{ "--force-unsafe-io"; "--force-confdef"; "--force-confold"; }};
+Dpkg::Options {{
+ "--force-unsafe-io"; "--force-confdef"; "--force-confold";
+ "--pre-invoke=sh {HOOK} aside"; "--post-invoke=sh {HOOK} back";
+}};
 """
 
 
@@ -56,6 +61,7 @@ def install(
     lists = job.scratch / "lists"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     binds = {REPOSITORY: repository, LIST: source, CONFIGURATION: settings, LISTS: lists}
+    binds[HOOK] = HOOK_FILE
     environment = {"APT_CONFIG": CONFIGURATION, "SOURCE_DATE_EPOCH": str(epoch)}
     wanted = "--install-recommends" if recommends == "recommends" else "--no-install-recommends"
     for command in (

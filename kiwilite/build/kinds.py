@@ -87,9 +87,15 @@ KINDS: Mapping[type[s.Step], Kind] = {
         _stage("packages"),
         "namespace",
         ("cp", "tar", "zstd", "dpkg-deb"),
-        ("build/image_files/kconfig",),
+        ("build/image_files/kconfig", "build/image_files/no-bytecode"),
     ),
-    s.MorePackages: Kind(_stage("more_packages"), "namespace", ("cp", "dpkg-deb"), links=True),
+    s.MorePackages: Kind(
+        _stage("more_packages"),
+        "namespace",
+        ("cp", "dpkg-deb"),
+        ("build/image_files/no-bytecode",),
+        links=True,
+    ),
     s.Customise: Kind(
         _stage("customise"),
         "namespace",

@@ -34,6 +34,7 @@ setfattr -n user.colour -v blue /etc/with-xattr
 ln /etc/with-xattr /etc/hard-link
 { ip route get 203.0.113.1 && echo reachable || echo none; } >/etc/script-network
 ls / >/etc/script-root
+cd / && md5sum --check --ignore-missing /var/lib/dpkg/info/*python3*.md5sums >/etc/script-python
 """
 
 ADDED = """
@@ -122,6 +123,19 @@ def test_the_build_leaves_no_helper_files(listing: dict[str, str]) -> None:
         p for p in listing if "kiwilite-build" in p or p.startswith(("/run/", "/tmp/", "/dev/"))
     ]
     assert left == []
+
+
+def test_python_is_as_its_packages_have_it_and_nothing_is_compiled(
+    image: Path, listing: dict[str, str]
+) -> None:
+    """The build puts another compiler in place of theirs while packages are set up."""
+    compilers = [p for p in listing if p.endswith(("/py_compile.py", "/bin/py3compile"))]
+    checked = _text(image, "/etc/script-python").splitlines()
+    assert len(compilers) == 2
+    assert {f"{path.lstrip('/')}: OK" for path in compilers} <= set(checked)
+    assert [line for line in checked if not line.endswith(": OK")] == []
+    assert listing["/usr/bin/py3compile"].startswith("-rwxr-xr-x 0/0 ")
+    assert [p for p in listing if p.endswith(".pyc") or "kiwilite-aside" in p] == []
 
 
 def test_file_archive_and_overlay_have_their_owners_and_modes(listing: dict[str, str]) -> None:

@@ -132,6 +132,7 @@ def test_a_library_has_the_version_python_says_it_has(name: str) -> None:
 OUR_FILES = {
     "kiwilite.build.stages.customise": "build/image_files",
     "kiwilite.build.scripts": "build/image_files/kconfig",
+    "kiwilite.build.apt": "build/image_files/no-bytecode",
     "kiwilite.boot.initrd": "boot/initrd_files",
     "kiwilite.boot.dracut": "boot/dracut_module",
 }
