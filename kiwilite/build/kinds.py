@@ -88,6 +88,7 @@ KINDS: Mapping[type[s.Step], Kind] = {
         "namespace",
         ("cp", "tar", "zstd", "dpkg-deb"),
         ("build/image_files/kconfig", "build/image_files/no-bytecode"),
+        links=True,
     ),
     s.MorePackages: Kind(
         _stage("more_packages"),

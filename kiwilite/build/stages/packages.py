@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from kiwilite.build.initrd_package import INITRD_CONTROL, INITRD_PACKAGE
 from kiwilite.build.install_selected import install_selected
 from kiwilite.build.intree import run_in_tree
 from kiwilite.build.job import Job
+from kiwilite.build.layers import derive_tree
 from kiwilite.build.package_files import check_installed
 from kiwilite.build.scripts import Scripting, run_script
-from kiwilite.build.tree import copy_tree, place_file, unpack_archive
+from kiwilite.build.tree import place_file, unpack_archive
 from kiwilite.errors import StageFailed
 from kiwilite.ondisk.deb import write_deb
 from kiwilite.plan.references import Output, Source
@@ -28,9 +30,11 @@ SELECTING = (
 
 def run(step: Packages, job: Job) -> None:
     """Fill `tree/`. Raises what `package_files.repository` does."""
+    derive_tree(job, step.tree, functools.partial(_complete, job, step))
+
+
+def _complete(job: Job, step: Packages, tree: Path) -> None:
     assert not isinstance(step.package_files, Output), "packages are selected before"
-    tree = job.out / "tree"
-    copy_tree(job, job.read(step.tree) / "tree", tree)
     for archive in step.archives:
         unpack_archive(job, tree, archive)
     for item in step.files:
