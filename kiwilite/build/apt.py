@@ -60,8 +60,13 @@ def install(
     source.write_text(SOURCE)
     lists = job.scratch / "lists"
     (lists / "partial").mkdir(parents=True, exist_ok=True)
-    binds = {REPOSITORY: repository, LIST: source, CONFIGURATION: settings, LISTS: lists}
-    binds[HOOK] = HOOK_FILE
+    binds = {
+        REPOSITORY: repository,
+        LIST: source,
+        CONFIGURATION: settings,
+        LISTS: lists,
+        HOOK: HOOK_FILE,
+    }
     environment = {"APT_CONFIG": CONFIGURATION, "SOURCE_DATE_EPOCH": str(epoch)}
     wanted = "--install-recommends" if recommends == "recommends" else "--no-install-recommends"
     for command in (

@@ -23,5 +23,5 @@ def install_selected(
     recommends: apt.Recommends = "recommends" if step.recommends else "no-recommends"
     with repository(job, files) as folder:
         apt.install(job, tree, step.packages, folder, recommends=recommends, epoch=step.epoch)
-    # Much, and each customisation would have to remove it again.
+    # Scripts of packages that are Python leave some: what they import is compiled as it runs.
     drop_bytecode(tree)

@@ -6,17 +6,15 @@ import sys
 from typing import Any
 
 from kiwilite.cli.output import save
+from kiwilite.cli.parse import demand_one_of
 from kiwilite.description.find import find
 from kiwilite.description.outline import outline
-from kiwilite.errors import UsageError
 from kiwilite.plan.diagram.compose import diagram as compose
 
 
 def diagram(found: dict[str, Any]) -> int:
     """Draw the description; returns the exit status."""
-    output_format = found["--format"] or "text"
-    if output_format not in ("text", "svg"):
-        raise UsageError(f"--format {output_format}: text or svg")
+    demand_one_of(found, "--format", "text", "svg")
     seen = outline(
         find(found["PATH"]),
         tuple(found["--profile"]),
@@ -24,7 +22,7 @@ def diagram(found: dict[str, Any]) -> int:
         type_name=found["--type"],
     )
     picture = compose(seen.outline, seen.appliance, seen.not_built)
-    if output_format == "svg":
+    if found["--format"] == "svg":
         from kiwilite.plan.diagram.svg import svg as drawn
     else:
         from kiwilite.plan.diagram.text import text as drawn
